@@ -1,0 +1,41 @@
+"""The exceptions that a user meets."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConvcheckError",
+    "DtypeError",
+    "ParseError",
+    "ShapeError",
+    "TargetRaisedError",
+    "UnsupportedError",
+    "UsageError",
+]
+
+
+class ConvcheckError(Exception):
+    """Base of every error that convcheck raises on purpose."""
+
+
+class ShapeError(ConvcheckError, ValueError):
+    """Ranks or sizes that no convolution can take; the message shows them."""
+
+
+class DtypeError(ConvcheckError, TypeError):
+    """Data types that do not go together; the message shows them."""
+
+
+class ParseError(ConvcheckError, ValueError):
+    """A case, a problem or a fill that cannot be read; the message shows it."""
+
+
+class UsageError(ConvcheckError):
+    """A target, an option or a configuration that cannot be used (exit code 2)."""
+
+
+class UnsupportedError(ConvcheckError):
+    """The target says, by NotImplementedError, that it does not take this problem: counted, not judged."""
+
+
+class TargetRaisedError(ConvcheckError):
+    """The target raised on a valid problem; the original exception is ``__cause__``."""
