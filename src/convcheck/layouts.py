@@ -1,0 +1,98 @@
+"""Ways of laying the same values out in memory; what lies between them is a telltale that no result may show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["LAYOUTS", "TELLTALE", "arrange"]
+
+Array = np.ndarray[Any, Any]
+
+#: fills memory that belongs to nobody: large, odd, and exact in every dtype under test but the 8-bit ones
+TELLTALE = 251
+
+
+def arrange(array: Array, layout: str) -> Array:
+    """Return an array of equal values in the given layout, owning no memory that another result shares."""
+    return LAYOUTS[layout](array)
+
+
+def _blank(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    return np.full(shape, TELLTALE % 128 if dtype.itemsize == 1 else TELLTALE, dtype)
+
+
+def _strided(array: Array) -> Array:
+    """Every second element along each axis of a larger array."""
+    host = _blank(tuple(2 * s + 1 for s in array.shape), array.dtype)
+    view = host[tuple(slice(1, 2 * s + 1, 2) for s in array.shape)]
+    view[...] = array
+    return view
+
+
+def _reversed(array: Array) -> Array:
+    """Negative strides along every axis."""
+    backwards = (slice(None, None, -1),) * array.ndim
+    return np.ascontiguousarray(array[backwards])[backwards]
+
+
+def _transposed(array: Array) -> Array:
+    """The first two axes exchanged in memory."""
+    if array.ndim < 2:
+        return _strided(array)
+    return np.ascontiguousarray(array.swapaxes(0, 1)).swapaxes(0, 1)
+
+
+def _fortran(array: Array) -> Array:
+    """First axis fastest."""
+    return np.asfortranarray(array)
+
+
+def _channels_last(array: Array) -> Array:
+    """Channels fastest: N, spatial axes, C in memory."""
+    if array.ndim < 2:
+        return array.copy()
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)
+
+
+def _offset(array: Array) -> Array:
+    """Contiguous, but starting three elements into a larger buffer and followed by more."""
+    host = _blank((array.size + 7,), array.dtype)
+    host[3 : 3 + array.size] = array.ravel()
+    return host[3 : 3 + array.size].reshape(array.shape)
+
+
+def _cropped(array: Array) -> Array:
+    """The interior of an array that is larger along the last axis, as a slice of a row makes it."""
+    host = _blank((*array.shape[:-1], array.shape[-1] + 5), array.dtype)
+    view = host[..., 2 : 2 + array.shape[-1]]
+    view[...] = array
+    return view
+
+
+def _broadcast(array: Array) -> Array:
+    """The first entry along the first axis, for all of it (stride 0): the values change accordingly."""
+    return np.broadcast_to(array[:1].copy(), array.shape) if array.shape[0] else array.copy()
+
+
+def _readonly(array: Array) -> Array:
+    """Contiguous, and not to be written."""
+    fixed = array.copy()
+    fixed.flags.writeable = False
+    return fixed
+
+
+LAYOUTS: dict[str, Callable[[Array], Array]] = {
+    "contiguous": lambda array: array,
+    "strided": _strided,
+    "reversed": _reversed,
+    "transposed": _transposed,
+    "fortran": _fortran,
+    "channels_last": _channels_last,
+    "offset": _offset,
+    "cropped": _cropped,
+    "broadcast": _broadcast,
+    "readonly": _readonly,
+}

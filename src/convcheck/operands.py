@@ -1,0 +1,215 @@
+"""Operands as pure functions of a problem and a short fill: the same numbers on every platform.
+
+A fill prints and parses as one word: ``dense:7#3/strided`` is seed 3 of non-zero integers in -7..7, laid out
+with gaps; ``points@0,0,1,2=3;0,0,0,0=-1`` is zero but for two elements; ``impulse@0,0,1,2`` is a single one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from convcheck.dtypes import DTYPES
+from convcheck.errors import ParseError
+from convcheck.layouts import LAYOUTS, arrange
+from convcheck.problem import Problem
+
+__all__ = ["FILLS", "Fill", "Operands", "make"]
+
+Array = np.ndarray[Any, Any]
+Index = tuple[int, ...]
+Points = tuple[tuple[Index, float], ...]
+
+
+class Operands(NamedTuple):
+    """What one call is given: the two factors of the bilinear map and, for a forward map, the bias."""
+
+    a: Array
+    b: Array
+    bias: Array | None = None
+
+
+@dataclass(frozen=True)
+class Fill:
+    """How one operand is filled and laid out.
+
+    ``limit`` bounds the integers of `dense`, `paired` and `opposed` fills; ``points`` lists the non-zeros
+    of a `points` fill.
+    """
+
+    kind: str
+    limit: int = 1
+    seed: int = 0
+    points: Points = ()
+    layout: str = "contiguous"
+
+    def __post_init__(self) -> None:
+        """Refuse kinds and layouts that do not exist."""
+        if self.kind not in FILLS:
+            raise ParseError(f"no fill is called {self.kind!r}; there are {', '.join(FILLS)}")
+        if self.layout not in LAYOUTS:
+            raise ParseError(f"no layout is called {self.layout!r}; there are {', '.join(LAYOUTS)}")
+
+    def replace(self, **changes: Any) -> Self:
+        """Return the fill with some fields changed."""
+        return replace(self, **changes)
+
+    def __str__(self) -> str:
+        """One word, from which `parse` makes an equal fill."""
+        if self.kind == "points":
+            single = len(self.points) == 1 and self.points[0][1] == 1
+            text = "impulse@" if single else "points@"
+            text += ";".join(_commas(i) + ("" if single else f"={_number(v)}") for i, v in self.points)
+        else:
+            text = self.kind + (f":{self.limit}" if self.kind in _LIMITED else "")
+            text += f"#{self.seed}" if self.kind in _SEEDED else ""
+        return text + ("" if self.layout == "contiguous" else f"/{self.layout}")
+
+    @classmethod
+    def parse(cls, word: str) -> Self:
+        """Read what ``str`` wrote.
+
+        Raises
+        ------
+        ParseError
+            If the word is no fill; the message shows it.
+        """
+        match = _FILL.fullmatch(word)
+        if not match:
+            raise ParseError(f"{word!r} is not a fill such as 'dense:7#3', 'ramp' or 'impulse@0,0,1,2'")
+        kind, limit, seed, points, layout = match.groups()
+        return cls(
+            kind="points" if kind == "impulse" else kind,
+            limit=int(limit or 1),
+            seed=int(seed or 0),
+            points=tuple(map(_parse_point, filter(None, (points or "").split(";")))),
+            layout=layout or "contiguous",
+        )
+
+
+def make(problem: Problem, role: str, fill: Fill) -> Array:
+    """Make the operand that plays ``role`` (x, w, y or bias) in a problem.
+
+    Returns
+    -------
+    Array
+        Shape ``problem.shapes[role]``, of the problem's dtype, in the fill's layout.
+    """
+    shape = problem.shapes[role]
+    values = FILLS[fill.kind](_Request(problem, role, shape, fill))
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(values.reshape(shape).astype(DTYPES[problem.dtype].numpy))
+    return arrange(array, fill.layout)
+
+
+class _Request(NamedTuple):
+    problem: Problem
+    role: str
+    shape: Index
+    fill: Fill
+
+    def raw(self) -> Array:
+        """Uniform 64-bit words, one an element; NumPy guarantees the stream of a bit generator (NEP 19)."""
+        key = (self.fill.seed << 3) + "xwyb".index(self.role[0])
+        return np.random.Philox(key=key).random_raw(max(1, prod(self.shape)))[: prod(self.shape)]
+
+
+def _dense(request: _Request) -> Array:
+    """Non-zero integers in -limit..limit (1..limit where the dtype has no sign)."""
+    raw, limit = request.raw(), np.uint64(request.fill.limit)
+    magnitude = (raw >> np.uint64(1)) % limit + np.uint64(1)
+    sign = 1 - 2 * (raw & np.uint64(1)).astype(np.int64)
+    return magnitude.astype(np.int64) * (1 if request.problem.dtype == "u8" else sign)
+
+
+def _ramp(request: _Request) -> Array:
+    """0, 1, 2, ... in memory order, starting again where the dtype would stop being exact."""
+    count, precision = prod(request.shape), DTYPES[request.problem.dtype].precision
+    return np.arange(count, dtype=np.int64) % (1 << min(precision, 20))
+
+
+def _points(request: _Request) -> Array:
+    """Zero but for the points listed; those outside the shape are left out."""
+    array = np.zeros(request.shape, np.float64)
+    for index, value in request.fill.points:
+        if len(index) == array.ndim and all(i < s for i, s in zip(index, request.shape, strict=True)):
+            array[index] = value
+    return array
+
+
+def _normal(request: _Request) -> Array:
+    """Sum of four 16-bit uniforms, centred: nearly normal, and free of functions that platforms round differently."""
+    raw = request.raw()
+    parts = [(raw >> np.uint64(s)) & np.uint64(0xFFFF) for s in (0, 16, 32, 48)]
+    return (sum(part.astype(np.float64) for part in parts) - 131070.0) / 37837.0
+
+
+def _positive(request: _Request) -> Array:
+    """Uniform in (0, 1]: nothing cancels, so that rounding errors can only add up."""
+    return ((request.raw() >> np.uint64(11)).astype(np.float64) + 1) * 2.0**-53
+
+
+def _wide(request: _Request) -> Array:
+    """Full-length mantissas of both signs times powers of two over the dtype's range of exponents."""
+    raw = request.raw()
+    low, high = DTYPES[request.problem.dtype].exponents
+    exponent = low + (raw & np.uint64(0xFF)).astype(np.int64) % (high - low + 1)
+    mantissa = 1 + (raw >> np.uint64(12)).astype(np.float64) * 2.0**-52
+    sign = 1 - 2.0 * ((raw >> np.uint64(9)) & np.uint64(1)).astype(np.float64)
+    return np.ldexp(sign * mantissa, exponent)
+
+
+def _paired(request: _Request) -> Array:
+    """Dense integers of which every second, along the axis that is summed, repeats the one before."""
+    return _pairs(request, repeat=lambda first, second: first + np.sign(second))
+
+
+def _opposed(request: _Request) -> Array:
+    """Dense integers of which every second, along the axis that is summed, is the one before, negated."""
+    return _pairs(request, repeat=lambda first, _: -first)
+
+
+def _pairs(request: _Request, repeat: Callable[[Array, Array], Array]) -> Array:
+    array = _dense(request).reshape(request.shape)
+    axis = 0 if request.role == "w" and request.fill.seed % 2 else min(1, array.ndim - 1)
+    even, odd = (np.moveaxis(array, axis, 0)[start::2] for start in (0, 1))
+    odd[...] = repeat(even[: len(odd)], odd)
+    return array
+
+
+FILLS: dict[str, Callable[[_Request], Array]] = {
+    "dense": _dense,
+    "ramp": _ramp,
+    "ones": lambda request: np.ones(request.shape),
+    "zeros": lambda request: np.zeros(request.shape),
+    "points": _points,
+    "normal": _normal,
+    "positive": _positive,
+    "wide": _wide,
+    "paired": _paired,
+    "opposed": _opposed,
+}
+_LIMITED = ("dense", "paired", "opposed")
+_SEEDED = (*_LIMITED, "normal", "positive", "wide")
+_FILL = re.compile(r"([a-z]+)(?::(\d+))?(?:#(\d+))?(?:@([^/]*))?(?:/([a-z_]+))?")
+
+
+def _commas(index: Index) -> str:
+    return ",".join(map(str, index))
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == value and abs(value) < 2**53 and value == int(value) else repr(value)
+
+
+def _parse_point(text: str) -> tuple[Index, float]:
+    index, _, value = text.partition("=")
+    try:
+        return tuple(map(int, index.split(","))), float(value or 1)
+    except ValueError:
+        raise ParseError(f"{text!r} is not a point such as '0,0,1,2=3'") from None

@@ -1,0 +1,78 @@
+"""The vectorised oracle: one relation between input, tap and output positions, and its three contractions.
+
+Input position q, tap k and output position p are related when q = s p + d k - lo on every axis. `taps`
+lists the relation tap by tap; everything else is a sum over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from math import ceil, prod
+from typing import Any
+
+import numpy as np
+
+from convcheck.problem import Map, Problem
+
+__all__ = ["contract", "gather", "scatter", "taps"]
+
+Array = np.ndarray[Any, Any]
+Slices = tuple[slice, ...]
+
+
+def taps(problem: Problem) -> Iterator[tuple[Slices, Slices]]:
+    """For each tap, in row-major order: the input slice and the output slice that it relates, spatial axes only."""
+    axes = [[_tap(problem, axis, k) for k in range(problem.kernel[axis])] for axis in range(problem.ndim)]
+    for combination in product(*axes):
+        yield tuple(i for i, _ in combination), tuple(o for _, o in combination)
+
+
+def _tap(problem: Problem, axis: int, k: int) -> tuple[slice, slice]:
+    stride, size, out = problem.stride[axis], problem.size[axis], problem.output[axis]
+    shift = problem.dilation[axis] * k - problem.padding[axis][0]  # q = stride p + shift
+    first = min(out, max(0, ceil(-shift / stride)))
+    last = max(first, min(out, (size - 1 - shift) // stride + 1))  # one past
+    start = stride * first + shift
+    return slice(start, start + stride * (last - first), stride) if last > first else slice(0, 0), slice(
+        first, last
+    )
+
+
+def gather(problem: Problem, x: Array) -> Array:
+    """Columns of x, shape (N, G, C/g * taps, outputs): what each output multiplies with each tap, zero outside."""
+    n, g, c = problem.batch, problem.groups, problem.channels_per_group
+    columns = np.zeros((n, g, c, prod(problem.kernel), *problem.output), x.dtype)
+    source = x.reshape(n, g, c, *problem.size)
+    for t, (inside, out) in enumerate(taps(problem)):
+        columns[(slice(None),) * 3 + (t, *out)] = source[(..., *inside)]
+    return columns.reshape(n, g, c * prod(problem.kernel), prod(problem.output))
+
+
+def scatter(problem: Problem, columns: Array) -> Array:
+    """Adjoint of `gather`: add every column entry to the input position that it came from; shape of x."""
+    n, g, c = problem.batch, problem.groups, problem.channels_per_group
+    x = np.zeros((n, g, c, *problem.size), columns.dtype)
+    source = columns.reshape(n, g, c, prod(problem.kernel), *problem.output)
+    for t, (inside, out) in enumerate(taps(problem)):
+        x[(..., *inside)] += source[(slice(None),) * 3 + (t, *out)]
+    return x.reshape(problem.shapes["x"])
+
+
+def contract(
+    which: Map, problem: Problem, a: Array, b: Array, bias: Array | None = None, *, number: Any = np.float64
+) -> Array:
+    """One of the three maps, in the arithmetic of ``number`` (a NumPy dtype, or object for exact fractions).
+
+    ``a`` and ``b`` play the roles that ``which.roles`` names; the result has the shape of ``which.result``.
+    """
+    n, g, o, p = problem.batch, problem.groups, problem.filters_per_group, prod(problem.output)
+    a, b = (operand.astype(number) for operand in (a, b))
+    if which is Map.GRAD_WEIGHT:
+        columns = np.swapaxes(gather(problem, b), -1, -2)
+        return np.matmul(a.reshape(n, g, o, p), columns).sum(axis=0).reshape(problem.shapes["w"])
+    weight = b.reshape(g, o, -1)
+    if which is Map.GRAD_INPUT:
+        return scatter(problem, np.matmul(np.swapaxes(weight, -1, -2), a.reshape(n, g, o, p)))
+    y = np.matmul(weight, gather(problem, a)).reshape(problem.shapes["y"])
+    return y if bias is None else y + bias.astype(number).reshape(-1, *(1,) * problem.ndim)
