@@ -1,0 +1,164 @@
+"""When a result is right: what it must be, and the error that each element may carry.
+
+Sources: N. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., sections 3.1 and 24.2; P. Blanchard,
+N. Higham, F. Lopez, T. Mary, S. Pranesh, Mixed precision block fused multiply-add (2020, doi 10.1137/19M1289546).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import log2, prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from convcheck.dtypes import DTYPES
+from convcheck.operands import Operands
+from convcheck.problem import Map, Problem
+from convcheck.reference.maps import contract
+
+__all__ = ["Expectation", "Numerics", "expect", "gamma", "is_exact"]
+
+Array = np.ndarray[Any, Any]
+
+#: an arithmetic that can judge float64: 64 bits or more where the platform has them, else exact fractions
+WIDE: Any = np.longdouble if np.finfo(np.longdouble).nmant >= 63 else object
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """How an engine declares that it computes; whoever declares nothing is held to the sharpest rule.
+
+    ``accumulators`` names, by dtype, a narrower or wider type in which sums are kept than `Dtype.accumulator`,
+    and ``gradient_accumulators`` the same for the backward maps;
+    ``normwise`` is for Winograd and FFT, whose error is small against norms, not element by element;
+    ``input_roundoff`` is the unit roundoff to which float32 operands are rounded first (TF32: 2**-11);
+    ``splits`` is the number of partial sums that are stored in the output's type.
+    """
+
+    accumulators: Mapping[str, str] = field(default_factory=dict)
+    gradient_accumulators: Mapping[str, str] = field(default_factory=dict)
+    normwise: bool = False
+    input_roundoff: float = 0.0
+    splits: int = 0
+
+    def accumulator(self, dtype: str, which: Map = Map.FORWARD) -> str:
+        """Name of the type in which a map keeps its sums."""
+        declared = self.accumulators if which is Map.FORWARD else self.gradient_accumulators
+        return declared.get(dtype, DTYPES[dtype].accumulator)
+
+
+class Expectation(NamedTuple):
+    """The value that a map must return, by a better arithmetic, and the error that each element may carry."""
+
+    value: Array
+    bound: Array | float
+
+
+def gamma(terms: Any, roundoff: float) -> Any:
+    """gamma_n(u) = n u / (1 - n u): the relative error of n roundings (Higham, lemma 3.1); infinite from n u = 1 on."""
+    product = np.asarray(terms, np.float64) * roundoff
+    return np.where(product < 1, product / np.where(product < 1, 1 - product, 1), np.inf)
+
+
+def is_exact(
+    which: Map, problem: Problem, operands: Operands, numerics: Numerics, *, stored: bool = False
+) -> bool:
+    """Certify, after the fill, that every partial sum in any order is an integer that the accumulator holds.
+
+    ``stored`` asks that the output's own type holds it too.
+    """
+    if numerics.normwise or numerics.splits or numerics.input_roundoff:
+        return False
+    if not all(_is_whole(array) for array in operands if array is not None):
+        return False
+    precision = DTYPES[numerics.accumulator(problem.dtype, which)].precision
+    limit = 2.0 ** (min(precision, DTYPES[problem.dtype].precision) if stored else precision)
+    simple = problem.terms(which) * _peak(operands.a) * _peak(operands.b) + _peak(operands.bias)
+    return simple <= limit or float(np.max(_magnitudes(which, problem, operands), initial=0)) <= limit
+
+
+def expect(which: Map, problem: Problem, operands: Operands, numerics: Numerics) -> Expectation:
+    """What a map must return on these operands.
+
+    Exact operands: the exact sum, rounded once to the output's type, with no error allowed. Others: the sum in a
+    better arithmetic, with the componentwise bound (or the normwise one, where it is declared).
+    """
+    dtype = DTYPES[problem.dtype]
+    if dtype.kind == "i":
+        value = contract(which, problem, *operands, number=np.int64)
+        return Expectation(value.astype(dtype.numpy), 0.0)
+    if is_exact(which, problem, operands, numerics):
+        with np.errstate(over="ignore"):
+            return Expectation(contract(which, problem, *operands).astype(dtype.numpy), 0.0)
+    number: Any = WIDE if problem.dtype == "f64" else np.float64
+    value = contract(which, problem, *operands, number=number)
+    rule = _normwise if numerics.normwise else _componentwise
+    return Expectation(value, rule(which, problem, operands, numerics, np.abs(value).astype(np.float64)))
+
+
+def _componentwise(
+    which: Map, problem: Problem, operands: Operands, numerics: Numerics, size: Array
+) -> Array:
+    """|error| <= gamma_(n+1)(u_acc) (S + |b|) =: A; then A + u_out (|y| + A) + half the smallest subnormal."""
+    dtype, accumulator = DTYPES[problem.dtype], DTYPES[numerics.accumulator(problem.dtype, which)]
+    magnitudes = _magnitudes(which, problem, operands)
+    u, u_in, u_out = accumulator.unit_roundoff, numerics.input_roundoff, dtype.unit_roundoff
+    ours = 0.0 if problem.dtype == "f64" else 2.0**-53
+    terms = _counts(which, problem, operands) + (operands.bias is not None)
+    error = (gamma(terms, u) + gamma(terms, ours) + 2 * u_in + u_in**2) * magnitudes
+    if numerics.splits:
+        error = error + gamma(numerics.splits, u_out) * magnitudes
+    # every product may underflow, by half the smallest subnormal of the type in which it is formed
+    error = error + terms * accumulator.smallest_subnormal
+    if accumulator.unit_roundoff < u_out:
+        error = error + u_out * (size + error) + dtype.smallest_subnormal / 2
+    return np.asarray(error * (1 + 2.0**-40))
+
+
+def _normwise(which: Map, problem: Problem, operands: Operands, numerics: Numerics, size: Array) -> Array:
+    """(21 log2 L + C/g + 2) u sum_c |x_c| |w_c| in 2-norms, L the padded transform length (Higham, 24.2)."""
+    u = DTYPES[numerics.accumulator(problem.dtype, which)].unit_roundoff
+    u_out = DTYPES[problem.dtype].unit_roundoff
+    length = prod(s + r + sum(p) for s, r, p in zip(problem.size, problem.reach, problem.padding, strict=True))
+    summed = problem.terms(which)
+    norms = _norm_products(which, problem, operands)
+    if operands.bias is not None:
+        norms = norms + _peak(operands.bias)
+    error = (21 * log2(max(2, length)) + summed + 2) * u * norms
+    return np.asarray(error + u_out * size + DTYPES[problem.dtype].smallest_subnormal)
+
+
+def _norm_products(which: Map, problem: Problem, operands: Operands) -> float:
+    """Largest, over images and filters, of the summed products of the 2-norms of channel planes (an upper bound)."""
+    planes = [
+        np.sqrt(np.sum(np.square(array.astype(np.float64)).reshape(*array.shape[:2], -1), axis=-1))
+        for array in operands[:2]
+        if array is not None
+    ]
+    summed = {
+        Map.FORWARD: problem.channels_per_group,
+        Map.GRAD_INPUT: problem.filters_per_group,
+        Map.GRAD_WEIGHT: problem.batch,
+    }[which]
+    return float(summed * np.max(planes[0], initial=0) * np.max(planes[1], initial=0))
+
+
+def _magnitudes(which: Map, problem: Problem, operands: Operands) -> Array:
+    """S = sum |a| |b| (+ |bias|), element by element."""
+    return contract(which, problem, *(None if array is None else np.abs(array.astype(np.float64)) for array in operands))
+
+
+def _counts(which: Map, problem: Problem, operands: Operands) -> Array:
+    """n = number of products whose factors are both non-zero, element by element."""
+    return contract(which, problem, *(array != 0 for array in operands[:2]))
+
+
+def _is_whole(array: Array) -> bool:
+    values = array.astype(np.float64)
+    return bool(np.all(values == np.rint(values)))
+
+
+def _peak(array: Array | None) -> float:
+    return 0.0 if array is None else float(np.max(np.abs(array.astype(np.float64)), initial=0))

@@ -1,0 +1,186 @@
+"""A case: one law, one map, one problem and the fills of its operands, on one line that prints, parses and replays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from math import ceil, log2
+from typing import Any, Self
+
+from convcheck.bounds import Numerics
+from convcheck.dtypes import DTYPES
+from convcheck.errors import ParseError
+from convcheck.layouts import LAYOUTS
+from convcheck.operands import Fill, Operands, make
+from convcheck.problem import Map, Problem
+from convcheck.space import Chooser
+
+__all__ = ["RECIPES", "Case", "choose_fills"]
+
+Fills = tuple[Fill, ...]
+
+#: letters of the operands on a case line
+LETTERS = {"x": "x", "w": "w", "y": "gy", "bias": "b"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One judgement, whole: ``flip-relates f32 n1 g1 c1 o1 i3x3 k2x2 s1x1 p0x0 d1x1 x=ramp w=impulse@0,0,0,1``.
+
+    ``fills`` belong to the map's two roles, and to the bias where the problem has one.
+    """
+
+    law: str
+    problem: Problem
+    fills: Fills
+    map: Map = Map.FORWARD
+
+    def replace(self, **changes: Any) -> Self:
+        """Return the case with some fields changed."""
+        return replace(self, **changes)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Roles of the operands, in the order of the fills."""
+        return (*self.map.roles, *(("bias",) if self.problem.bias else ()))
+
+    def operands(self) -> Operands:
+        """Make the operands."""
+        return Operands(*(make(self.problem, r, f) for r, f in zip(self.roles, self.fills, strict=True)))
+
+    def __str__(self) -> str:
+        """One line, from which `parse` makes an equal case."""
+        law = self.law if self.map is Map.FORWARD else f"{self.law}@{self.map}"
+        problem = str(self.problem.replace(bias=False))
+        fills = (f"{LETTERS[r]}={f}" for r, f in zip(self.roles, self.fills, strict=True))
+        return " ".join([law, problem, *fills])
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        """Read what ``str`` wrote.
+
+        Raises
+        ------
+        ParseError
+            If the line is no case; the message shows what cannot be read.
+        """
+        words = line.split()
+        if not words:
+            raise ParseError("an empty line is no case")
+        law, _, which = words[0].partition("@")
+        if which and which not in set(Map):
+            raise ParseError(f"{which!r} is no map; there are {', '.join(Map)}")
+        given = dict(word.split("=", 1) for word in words[1:] if "=" in word)
+        role_of = {letter: role for role, letter in LETTERS.items()}
+        unknown = set(given) - set(role_of)
+        if unknown:
+            raise ParseError(f"{', '.join(sorted(unknown))} in {line!r}: operands are {', '.join(role_of)}")
+        fills = {role_of[letter]: Fill.parse(text) for letter, text in given.items()}
+        problem = Problem.parse(" ".join(w for w in words[1:] if "=" not in w)).replace(bias="bias" in fills)
+        case = cls(law, problem, (), Map(which or Map.FORWARD))
+        missing = [LETTERS[role] for role in case.roles if role not in fills]
+        if missing:
+            raise ParseError(f"{line!r} does not say how {' and '.join(missing)} is filled")
+        return case.replace(fills=tuple(fills[role] for role in case.roles))
+
+
+def check_law_name(name: str, known: list[str]) -> None:
+    """Raise a `ParseError` that suggests the nearest name, unless a law is called so."""
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        raise ParseError(f"no law is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+
+
+def choose_fills(
+    recipe: str, choose: Chooser, which: Map, problem: Problem, numerics: Numerics, headroom: int = 0
+) -> Fills:
+    """Choose the fills of a problem's operands by a recipe, as large as exactness allows."""
+    return RECIPES[recipe](_Budget(choose, which, problem, numerics, headroom))
+
+
+@dataclass(frozen=True)
+class _Budget:
+    """How many bits the operands of a problem may have between them, so that all sums stay exact."""
+
+    choose: Chooser
+    which: Map
+    problem: Problem
+    numerics: Numerics
+    headroom: int = 0
+
+    def bits(self, *, stored: bool) -> int:
+        """Bits for a and b together; ``stored``: so few that the output's own type holds every sum."""
+        dtype = DTYPES[self.problem.dtype]
+        precision = min(DTYPES[self.numerics.accumulator(dtype.name, self.which)].precision, 15 if dtype.name == "f16" else 62)
+        if stored:
+            precision = min(precision, dtype.precision)
+        terms = self.problem.terms(self.which) + self.problem.bias
+        return precision - ceil(log2(max(1, terms))) - self.headroom
+
+    def seed(self) -> int:
+        return self.choose.integer(0, 255)
+
+    def integers(self, kinds: tuple[str, str], *, stored: bool, most: int = 62) -> Fills:
+        """Dense integers, the budget split at random: a long a against a short b shows what an even split never does."""
+        bits = min(self.bits(stored=stored), most)
+        longest = DTYPES[self.problem.dtype].precision - self.headroom
+        share = max(0, min(self.choose.integer(0, max(0, bits)), longest))
+        rest = max(0, min(bits - share, longest))
+        limits = [_limit(self.choose, b) for b in (share, rest)]
+        return self.with_bias(*(Fill(k, limit, self.seed()) for k, limit in zip(kinds, limits, strict=True)))
+
+    def with_bias(self, a: Fill, b: Fill) -> Fills:
+        if not self.problem.bias:
+            return (a, b)
+        return (a, b, Fill("dense", max(1, min(a.limit * b.limit, 100)), self.seed()))
+
+
+def _limit(choose: Chooser, bits: int) -> int:
+    """Return a largest magnitude of at most so many bits: often all of them, and often a small number."""
+    most = max(1, 2**bits - 1) if bits < 62 else 2**61
+    return min(most, choose.pick((3, most, 1, most, 7)))
+
+
+def _exact(budget: _Budget) -> Fills:
+    kinds = budget.choose.pick((("dense", "dense"), ("dense", "dense"), ("ramp", "dense")))
+    if "ramp" in kinds and budget.bits(stored=False) < 22:
+        kinds = ("dense", "dense")
+    if "ramp" in kinds:
+        return budget.with_bias(Fill("ramp"), Fill("dense", 1, budget.seed()))
+    return budget.integers(kinds, stored=False)
+
+
+def _float(budget: _Budget) -> Fills:
+    kinds = ("normal", "positive", "wide")
+    a, b = (Fill(budget.choose.pick(kinds), seed=budget.seed()) for _ in range(2))
+    return (a, b, *([Fill("normal", seed=budget.seed())] if budget.problem.bias else []))
+
+
+def _scalable(budget: _Budget) -> Fills:
+    """Floats, but for f16, whose range is so narrow that sums of floats become subnormal."""
+    return budget.integers(("dense", "dense"), stored=True) if budget.problem.dtype == "f16" else _float(budget)
+
+
+def _layouts(budget: _Budget) -> Fills:
+    names = tuple(LAYOUTS)
+    return tuple(fill.replace(layout=budget.choose.pick(names)) for fill in _exact(budget))
+
+
+def _cancelling(budget: _Budget) -> Fills:
+    """Large terms in pairs of opposite sign; the pairs lie along the axis that the map sums over."""
+    a, b, *bias = budget.integers(("paired", "opposed"), stored=False)
+    axis_of_w = {Map.FORWARD: 0, Map.GRAD_INPUT: 1}.get(budget.which, 0)
+    return (a, b.replace(seed=b.seed // 2 * 2 + axis_of_w), *bias)
+
+
+RECIPES: dict[str, Callable[[_Budget], Fills]] = {
+    "none": lambda budget: tuple(Fill("zeros") for _ in range(2 + budget.problem.bias)),
+    "exact": _exact,
+    "strict": lambda budget: budget.integers(("dense", "dense"), stored=True),
+    "tiny": lambda budget: budget.integers(("dense", "dense"), stored=True, most=4),
+    "float": _float,
+    "scalable": _scalable,
+    "layouts": _layouts,
+    "cancelling": _cancelling,
+}

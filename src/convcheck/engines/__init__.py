@@ -1,0 +1,1 @@
+"""Engines: what is under test, and the adapters that present libraries and user functions as such."""

@@ -1,0 +1,107 @@
+"""Array kinds: how NumPy operands become what a target takes, and what it returns becomes NumPy again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from convcheck.errors import UsageError
+
+__all__ = ["KINDS", "ArrayKind", "kind_named"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class ArrayKind:
+    """One library's arrays. Conversions share memory wherever the library can, so that strides are kept."""
+
+    name: str
+    owns: Callable[[Any], bool]
+    to_native: Callable[[Array], Any]
+    to_numpy: Callable[[Any], Array]
+    version: Callable[[], str]
+
+
+def kind_named(name: str, device: str = "cpu") -> ArrayKind:
+    """Return an array kind by name, importing its library.
+
+    Raises
+    ------
+    UsageError
+        If there is no such kind, its library is not installed, or the device belongs to no library.
+    """
+    if name not in KINDS:
+        raise UsageError(f"no arrays are called {name!r}; there are {', '.join(KINDS)}")
+    if device != "cpu" and name != "torch":
+        raise UsageError(f"the device {device!r} needs torch arrays, not {name} arrays")
+    try:
+        return KINDS[name](device)
+    except ImportError as error:
+        raise UsageError(f"{name} arrays need {name}, which cannot be imported: {error}") from error
+
+
+def _numpy(_: str) -> ArrayKind:
+    return ArrayKind(
+        "numpy",
+        owns=lambda value: isinstance(value, np.ndarray | np.generic),
+        to_native=lambda array: array,
+        to_numpy=np.asarray,
+        version=lambda: f"numpy {np.__version__}",
+    )
+
+
+def _torch(device: str) -> ArrayKind:
+    import torch
+
+    bfloat16 = np.dtype(ml_dtypes.bfloat16)
+
+    def to_native(array: Array) -> Any:
+        if min(array.strides, default=0) < 0 or not array.flags.writeable:
+            array = array.copy()  # torch has neither negative strides nor read-only tensors
+        if array.dtype == bfloat16:
+            return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16).to(device)
+        return torch.from_numpy(array).to(device)
+
+    def to_numpy(value: Any) -> Array:
+        plain = value.detach().resolve_conj().resolve_neg().cpu()
+        if plain.dtype == torch.bfloat16:
+            return np.asarray(plain.view(torch.int16).numpy().view(bfloat16))
+        return np.asarray(plain.numpy())
+
+    return ArrayKind(
+        "torch",
+        owns=lambda value: isinstance(value, torch.Tensor),
+        to_native=to_native,
+        to_numpy=to_numpy,
+        version=lambda: f"torch {torch.__version__}",
+    )
+
+
+def _jax(_: str) -> ArrayKind:
+    import jax
+
+    jax.config.update("jax_enable_x64", True)  # or float64 operands would silently become float32
+    return ArrayKind(
+        "jax",
+        owns=lambda value: isinstance(value, jax.Array),
+        to_native=jax.numpy.asarray,
+        to_numpy=np.asarray,
+        version=lambda: f"jax {jax.__version__}",
+    )
+
+
+KINDS: dict[str, Callable[[str], ArrayKind]] = {"numpy": _numpy, "torch": _torch, "jax": _jax}
+
+
+def owner(value: Any) -> str:
+    """Name of the kind that a value belongs to, or an empty string; libraries not yet imported own nothing."""
+    for name in KINDS:
+        if name in sys.modules and KINDS[name]("cpu").owns(value):
+            return name
+    return ""

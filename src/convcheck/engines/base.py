@@ -1,0 +1,176 @@
+"""What an engine is: a name, what it supports, and ``apply(map, problem, operands) -> array``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+
+from convcheck.bounds import Numerics, expect, is_exact
+from convcheck.errors import TargetRaisedError, UnsupportedError
+from convcheck.operands import Operands
+from convcheck.problem import Map, Problem
+
+__all__ = ["FEATURES", "Capabilities", "Conv", "Engine"]
+
+Array = np.ndarray[Any, Any]
+
+#: what an engine may take beyond one image, one channel and one filter
+FEATURES = (
+    "batch",  # more than one image
+    "channels",  # more than one channel and filter
+    "groups",
+    "bias",
+    "stride",
+    "padding",
+    "dilation",
+    "unequal-stride",  # stride that differs from axis to axis
+    "unequal-padding",
+    "unequal-dilation",
+    "two-sided-padding",  # padding that differs from end to end
+    "same-padding",  # padding by the name "same"
+)
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine supports, and so what it is judged on.
+
+    ``dtypes`` are names from `convcheck.dtypes`; problems are kept below ``work_limit`` multiply-adds.
+    """
+
+    ndims: tuple[int, ...]
+    dtypes: tuple[str, ...]
+    features: frozenset[str] = frozenset()
+    maps: tuple[Map, ...] = (Map.FORWARD,)
+    work_limit: int = 1_000_000
+
+    def admits(self, problem: Problem) -> str:
+        """Return what a problem needs and the engine lacks, or an empty string."""
+        uneven = {name: len(set(getattr(problem, name))) > 1 for name in ("stride", "padding", "dilation")}
+        needs = {
+            "batch": problem.batch != 1,
+            "channels": problem.channels > 1 or problem.filters > 1,
+            "groups": problem.groups > 1,
+            "bias": problem.bias,
+            "stride": max(problem.stride) > 1,
+            "padding": any(map(any, problem.padding)),
+            "dilation": max(problem.dilation) > 1,
+            **{f"unequal-{name}": wanted for name, wanted in uneven.items()},
+            "two-sided-padding": any(low != high for low, high in problem.padding) and not problem.same,
+            "same-padding": problem.same,
+        }
+        lacking = [name for name, wanted in needs.items() if wanted and name not in self.features]
+        lacking += [f"{problem.ndim} spatial axes"] * (problem.ndim not in self.ndims)
+        lacking += [problem.dtype] * (problem.dtype not in self.dtypes)
+        return ", ".join(lacking)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A convolution under test.
+
+    ``apply(map, problem, operands)`` takes NumPy arrays in any layout and returns what the target returned as
+    a NumPy array, sharing its memory where that is possible. ``notes`` are what was inferred, one fact a line.
+    """
+
+    name: str
+    capabilities: Capabilities
+    apply: Callable[[Map, Problem, Operands], Array]
+    convention: str = "correlation"
+    numerics: Numerics = field(default_factory=Numerics)
+    notes: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+
+    def replace(self, **changes: Any) -> Self:
+        """Return the engine with some fields changed."""
+        return replace(self, **changes)
+
+
+class Conv:
+    """One map of an engine, as a law sees it: ``conv(problem, a, b, bias) -> array``.
+
+    A target whose convention is convolution is presented as the correlation that it becomes by flipping the
+    kernel. Every call is announced to ``before`` first, so that the case is on record when the target dies.
+    """
+
+    def __init__(
+        self, engine: Engine, which: Map = Map.FORWARD, before: Callable[[], None] = lambda: None
+    ) -> None:
+        self.engine = engine
+        self.map = which
+        self.numerics = engine.numerics
+        self.calls = 0
+        self._before = before
+
+    def __call__(self, problem: Problem, a: Array, b: Array, bias: Array | None = None) -> Array:
+        """Call the target.
+
+        Raises
+        ------
+        UnsupportedError
+            If the engine declares, or the target says by NotImplementedError, that it does not take the problem.
+        TargetRaisedError
+            If the target raises anything else, or returns what is no array.
+        """
+        lacking = self.engine.capabilities.admits(problem)
+        if lacking:
+            raise UnsupportedError(f"{self.engine.name} does not take {lacking}")
+        return self.attempt(problem, Operands(a, b, bias))
+
+    def slack(
+        self, problem: Problem, operands: Operands, *, summed: bool = False, copies: bool = False
+    ) -> Array | float:
+        """Error that one result may carry: 0 where the operands are certified exact, else the bound of `expect`.
+
+        ``summed`` says that the law adds results up, so that each must be exact in the output's own type too;
+        ``copies`` that every result is one product by 1, which no direct engine rounds.
+        """
+        if copies and not (self.numerics.normwise or self.numerics.input_roundoff):
+            return 0.0
+        if is_exact(self.map, problem, operands, self.numerics, stored=summed):
+            return 0.0
+        return expect(self.map, problem, operands, self.numerics).bound
+
+    def slack_of_impulses(self, problem: Problem, weight: Array | None = None) -> float:
+        """Error that a response to a one-hot operand may carry: 0 but for engines that declare Winograd or FFT."""
+        if not self.numerics.normwise:
+            return 0.0
+        operands = Operands(*(np.zeros(problem.shapes[r], np.float32) for r in self.map.roles))
+        operands.a.flat[0], operands.b.flat[0] = 1, 1 if weight is None else np.max(np.abs(weight.astype(np.float64)))
+        return float(np.max(expect(self.map, problem, operands, self.numerics).bound)) * 2
+
+    def attempt(self, problem: Problem, operands: Operands) -> Array:
+        """Call the target without asking first whether it takes the problem."""
+        self.calls += 1
+        self._before()
+        flipped = self.engine.convention == "convolution"
+        try:
+            result = self.engine.apply(self.map, problem, _flip_weight(self.map, operands) if flipped else operands)
+        except NotImplementedError as error:
+            raise UnsupportedError(f"{self.engine.name}: {error or 'not implemented'}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise TargetRaisedError(f"{type(error).__name__}: {_first_line(error)}") from error
+        return _flip_spatial(result) if flipped and self.map is Map.GRAD_WEIGHT else result
+
+
+def _flip_weight(which: Map, operands: Operands) -> Operands:
+    if which is Map.GRAD_WEIGHT:
+        return operands
+    return operands._replace(b=_flip_spatial(operands.b))
+
+
+def _flip_spatial(weight: Array) -> Array:
+    return np.ascontiguousarray(weight[(..., *(slice(None, None, -1),) * (weight.ndim - 2))])
+
+
+def _first_line(error: BaseException) -> str:
+    try:
+        lines = str(error).splitlines()
+    except Exception:  # noqa: BLE001 - a hostile target's exception may refuse to be printed
+        return "(an exception that cannot be printed)"
+    return lines[0][:300] if lines else ""

@@ -1,0 +1,285 @@
+"""Tiny calls that find out what a function takes: arrays, style, axes, parameter forms, dtypes, arithmetic, speed."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from convcheck.bounds import Numerics, expect
+from convcheck.dtypes import DTYPES
+from convcheck.engines.arrays import ArrayKind
+from convcheck.engines.signature import Signature
+from convcheck.operands import Fill, Operands, make
+from convcheck.problem import Map, Problem
+
+__all__ = ["Found", "Prober"]
+
+Array = np.ndarray[Any, Any]
+
+SIZE, KERNEL = (5, 6, 4), (2, 3, 2)
+#: multiply-adds a problem may have, by the seconds that 20,000 of them took: (seconds, limit)
+SPEEDS = ((0.001, 1_000_000), (0.01, 200_000), (float("inf"), 20_000))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the probes found; ``problem`` is one that the target takes, and ``notes`` tell the user."""
+
+    caller: Any
+    problem: Problem
+    ndims: tuple[int, ...]
+    dtypes: tuple[str, ...]
+    features: frozenset[str]
+    numerics: Numerics
+    work_limit: int
+    notes: tuple[str, ...]
+
+
+@dataclass
+class Prober:
+    """Candidates for how the target may be called; `run` settles each by the first that works."""
+
+    label: str
+    caller: Callable[[ArrayKind, str, dict[str, str]], Any]
+    kinds: list[ArrayKind]
+    styles: list[str]
+    ndims: tuple[int, ...]
+    signature: Signature
+    notes: list[str] = field(default_factory=list)
+
+    def run(self, *, dtypes: tuple[str, ...] | None, accuracy: str | None) -> Found:
+        """Settle everything, in the order in which each step needs the one before."""
+        caller, problem, ndims = self._settle_call()
+        self.notes += [
+            f"arrays: {caller.kind.name}",
+            f"style: {caller.style}",
+            f"spatial axes: {', '.join(map(str, ndims))}",
+        ]
+        features = self._settle_features(caller, problem)
+        kept = dtypes or self._settle_dtypes(caller, problem)
+        self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
+        numerics = self._settle_numerics(caller, problem, kept, features, accuracy)
+        limit = self._settle_speed(caller, problem, features)
+        return Found(caller, problem, ndims, kept, features, numerics, limit, tuple(self.notes))
+
+    # -- how it is called ----------------------------------------------------------------------------
+
+    def _settle_call(self) -> tuple[Any, Problem, tuple[int, ...]]:
+        """Array kind, style and spatial axes: the first candidates under which the shape comes out right."""
+        wrong_shape = None
+        candidates = product(self.kinds, self.styles, self.ndims or (2, 1, 3), ("f32", "f64", "i64"))
+        for kind, style, ndim, dtype in candidates:
+            problem = Problem(size=SIZE[:ndim], kernel=KERNEL[:ndim], dtype=dtype)
+            caller = self.caller(kind, style, {})
+            result = _call(caller, problem)
+            if result is not None and result.shape == problem.shapes["y"]:
+                return caller, problem, self.ndims or self._other_ndims(caller, problem)
+            if result is not None and wrong_shape is None and result.ndim == problem.ndim + 2:
+                wrong_shape = caller, problem
+        if wrong_shape is None:
+            ndim = (self.ndims or (2,))[0]
+            problem = Problem(size=SIZE[:ndim], kernel=KERNEL[:ndim])
+            wrong_shape = self.caller(self.kinds[0], self.styles[0], {}), problem
+            self.notes.append("no probe came back with an array: judged as called below")
+        return *wrong_shape, self.ndims or (wrong_shape[1].ndim,)
+
+    @staticmethod
+    def _other_ndims(caller: Any, problem: Problem) -> tuple[int, ...]:
+        found = []
+        for ndim in (1, 2, 3):
+            other = Problem(size=SIZE[:ndim], kernel=KERNEL[:ndim], dtype=problem.dtype)
+            result = _call(caller, other)
+            if result is not None and result.shape == other.shapes["y"]:
+                found.append(ndim)
+        return tuple(found)
+
+    # -- which parameters, in which form ---------------------------------------------------------------
+
+    def _settle_features(self, caller: Any, problem: Problem) -> frozenset[str]:
+        named = self.signature.names
+        features = {name for name in ("stride", "padding", "dilation") if name in named}
+        for name in sorted(features):
+            features |= self._settle_form(caller, problem, name)
+        if caller.style == "functional":
+            features |= {"batch", "channels"}
+            features |= {name for name in ("groups", "bias") if name in named}
+        if "padding" in features:
+            same = _same(problem)
+            result = _call(caller, same)
+            features |= {"same-padding"} if result is not None and result.shape == same.shapes["y"] else set()
+        return frozenset(features - self._refused(caller, problem, features))
+
+    def _settle_form(self, caller: Any, problem: Problem, name: str) -> set[str]:
+        """Try a parameter as an int, as a tuple with one entry an axis, and as (low, high) pairs an axis."""
+        trial = {"stride": (2,), "padding": ((1, 1),), "dilation": (2,)}[name]
+        sample = problem.replace(size=tuple(s + 3 for s in problem.size), **{name: trial * problem.ndim})
+        works = []
+        for form in ("int", "tuple", *(("pairs",) if name == "padding" else ())):
+            caller.forms[name] = form
+            result = _call(caller, sample)
+            if result is not None and result.shape == sample.shapes["y"]:
+                works.append(form)
+        caller.forms[name] = "either" if {"int", "tuple"} <= set(works) else works[0] if works else "tuple"
+        found = {f"unequal-{name}"} if caller.forms[name] != "int" and problem.ndim > 1 else set()
+        return found | ({"two-sided-padding"} if "pairs" in works else set())
+
+    def _refused(self, caller: Any, problem: Problem, features: set[str]) -> set[str]:
+        """Features on which the target raises NotImplementedError."""
+        ndim = problem.ndim
+        changes: dict[str, dict[str, Any]] = {
+            "batch": {"batch": 2},
+            "channels": {"channels": 2, "filters": 2},
+            "groups": {"channels": 2, "filters": 2, "groups": 2},
+            "bias": {"bias": True},
+            "stride": {"stride": (2,) * ndim},
+            "padding": {"padding": ((1, 1),) * ndim},
+            "dilation": {"dilation": (2,) * ndim, "size": (9,) * ndim},
+        }
+        refused = {n for n in features & set(changes) if _refuses(caller, problem.replace(**changes[n]))}
+        return refused | {f for f in features if f.split("-")[-1] in refused}
+
+    # -- which arithmetic ------------------------------------------------------------------------------
+
+    def _settle_dtypes(self, caller: Any, problem: Problem) -> tuple[str, ...]:
+        """Dtypes that the target takes; a low-precision or integer one only where it comes back as itself.
+
+        float32 and float64 (and, on torch, every float) belong to the contract of a convolution: a target
+        that takes them and returns another type is judged, and found out by shape-dtype-kept.
+        """
+        kept, promoted = [], []
+        strict = ("f64", "f32", "f16", "bf16") if caller.kind.name == "torch" else ("f64", "f32")
+        for dtype in ("f32", "f64", "f16", "bf16", "i64", "i32", "i16", "i8", "u8"):
+            result = _call(caller, problem.replace(dtype=dtype))
+            if result is None:
+                continue
+            if result.dtype == DTYPES[dtype].numpy or dtype in strict:
+                kept.append(dtype)
+            else:
+                promoted.append(f"{dtype} (comes back as {result.dtype})")
+        self.notes.append("dtypes: " + ", ".join(kept))
+        if promoted:
+            self.notes.append("dtypes not judged: " + ", ".join(promoted))
+        return tuple(kept) or (problem.dtype,)
+
+    def _settle_numerics(
+        self, caller: Any, problem: Problem, dtypes: tuple[str, ...], features: frozenset[str], accuracy: str | None
+    ) -> Numerics:
+        narrow = {}
+        if caller.kind.name == "numpy":  # NumPy's arithmetic rounds to the array's own type after every operation
+            narrow = {d: d for d in ("f16", "bf16") if d in dtypes and _sums_narrowly(caller, problem, d)}
+            for dtype in narrow:
+                self.notes.append(f"accumulator: {dtype} in {dtype}, as NumPy's own arithmetic")
+        declared = Numerics(accumulators=narrow)
+        if accuracy is None and self._is_normwise(caller, problem, dtypes, features):
+            self.notes.append(
+                "accuracy: normwise, since integers come back with rounding errors, as FFT and Winograd leave them"
+            )
+            accuracy = "normwise"
+        else:
+            self.notes.append(f"accuracy: {accuracy or 'componentwise'}")
+        return Numerics(accumulators=narrow, normwise=True) if accuracy == "normwise" else declared
+
+    @staticmethod
+    def _is_normwise(caller: Any, problem: Problem, dtypes: tuple[str, ...], features: frozenset[str]) -> bool:
+        wide = "channels" in features
+        for dtype, (size, kernel, channels) in product(
+            [d for d in ("f32", "f64") if d in dtypes],
+            [(9, 3, 1), (16, 5, 1), (24, 9, 1), *([(12, 3, 16)] if wide else [])],
+        ):
+            case = problem.replace(
+                size=(size,) * problem.ndim, kernel=(kernel,) * problem.ndim, channels=channels, dtype=dtype
+            )
+            if problem.ndim == 3:
+                case = case.replace(size=(6, 7, 8), kernel=(3, 3, 3))
+            bits = (DTYPES[dtype].precision - int(np.ceil(np.log2(case.terms())))) // 2
+            operands = Operands(*(make(case, role, Fill("dense", 2**bits - 1)) for role in "xw"))
+            result = _call(caller, case, operands)
+            exact, norm = (expect(Map.FORWARD, case, operands, Numerics(normwise=n)) for n in (False, True))
+            if result is None or result.shape != exact.value.shape:
+                continue
+            error = np.abs(result.astype(np.float64) - exact.value.astype(np.float64))
+            if np.any(error > 0) and np.all(error <= norm.bound):
+                return True
+        return False
+
+    def _settle_speed(self, caller: Any, problem: Problem, features: frozenset[str]) -> int:
+        kernel = {1: (11,), 2: (5, 5), 3: (3, 3, 3)}[problem.ndim]
+        size = {1: (1830,), 2: (32, 32), 3: (11, 11, 11)}[problem.ndim]
+        sample = problem.replace(size=size, kernel=kernel)
+        seconds = min(_seconds(caller, sample) for _ in range(4))
+        limit = next(limit for bound, limit in SPEEDS if seconds <= bound)
+        if limit < SPEEDS[0][1]:
+            self.notes.append(f"slow target: problems are kept below {limit} multiply-adds")
+        return limit
+
+
+def _same(problem: Problem) -> Problem:
+    total = [r - 1 for r in problem.reach]
+    return problem.replace(padding=tuple((t // 2, t - t // 2) for t in total), same=True)
+
+
+def _operands(problem: Problem) -> Operands:
+    a, b = (make(problem, role, Fill("dense", 3)) for role in "xw")
+    return Operands(a, b, make(problem, "bias", Fill("dense", 3)) if problem.bias else None)
+
+
+def _attempt(caller: Any, problem: Problem, operands: Operands | None) -> Array:
+    native = [None if o is None else caller.kind.to_native(o) for o in operands or _operands(problem)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = caller(problem, *native)
+    if not caller.kind.owns(result):
+        raise TypeError(f"returned a {type(result).__name__}")
+    array: Array = caller.kind.to_numpy(result)
+    return array
+
+
+def _call(caller: Any, problem: Problem, operands: Operands | None = None) -> Array | None:
+    """Return the result, or None where the target raises or returns what is no array of its kind."""
+    try:
+        return _attempt(caller, problem, operands)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - a probe asks; any answer but an array is a no
+        return None
+
+
+def _refuses(caller: Any, problem: Problem) -> bool:
+    try:
+        _attempt(caller, problem, None)
+    except NotImplementedError:
+        return True
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - any other exception is for the laws to judge
+        return False
+    return False
+
+
+def _sums_narrowly(caller: Any, problem: Problem, dtype: str) -> bool:
+    """Whether sums, or products, of a few terms are rounded to the operands' own type."""
+    bits = DTYPES[dtype].precision
+    big, odd = 2.0 ** (bits + 1), 2.0 ** (bits // 2 + 1) + 1
+    trials = [((big, 1, -big), (1, 1, 1)), ((1, big, -big), (1, 1, 1)), ((big, -big, 1), (1, 1, 1))]
+    trials.append(((odd, -1, 0), (odd, odd * odd - 1, 0)))
+    for x, w in trials:
+        line = (1,) * (problem.ndim - 1)
+        case = problem.replace(size=(*line, 3), kernel=(*line, 3), dtype=dtype)
+        operands = Operands(*(np.array(v, DTYPES[dtype].numpy).reshape(1, 1, *line, 3) for v in (x, w)))
+        result = _call(caller, case, operands)
+        if result is not None and result.size == 1 and float(result.reshape(())) != 1:
+            return True
+    return False
+
+
+def _seconds(caller: Any, problem: Problem) -> float:
+    operands = _operands(problem)
+    start = time.thread_time()  # of this thread: other processes must not make a target look slow
+    _call(caller, problem, operands)
+    return time.thread_time() - start

@@ -1,0 +1,103 @@
+"""Which arguments of a function are the input, the weight, the stride and so on, read from its signature."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from convcheck.errors import UsageError
+
+__all__ = ["Signature", "read_signature"]
+
+#: what libraries call the arguments of a convolution, by what convcheck calls them
+ALIASES = {
+    "bias": ("bias", "b"),
+    "stride": ("stride", "strides", "window_strides", "s"),
+    "padding": ("padding", "pad", "pads", "paddings", "p"),
+    "dilation": ("dilation", "dilations", "rate", "rhs_dilation", "d"),
+    "groups": ("groups", "group", "feature_group_count", "num_groups", "g"),
+}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The first two arguments are the arrays; ``names`` maps convcheck's names of the others to the function's.
+
+    ``positional`` lists, in order, the others that can only be given by position.
+    """
+
+    arrays: tuple[str, str]
+    names: dict[str, str]
+    positional: tuple[str, ...] = ()
+
+    def arguments(self, given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Positional and keyword arguments for what is given under convcheck's names."""
+        by_position = [given[name] for name in self.positional if name in given]
+        by_name = {self.names[name]: value for name, value in given.items() if name not in self.positional}
+        return by_position, by_name
+
+
+def read_signature(function: Callable[..., Any], label: str) -> Signature:
+    """Read a function's signature; for a builtin, the first line of its docstring.
+
+    Raises
+    ------
+    UsageError
+        If it does not take two arrays, or needs arguments that no convolution has.
+    """
+    parameters = _parameters(function, label)
+    fixed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(fixed) < 2 and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        raise UsageError(f"{label} takes {_list(parameters)}: a convolution takes an input and a kernel")
+    names: dict[str, str] = {}
+    positional: list[str] = []
+    for parameter in (p for p in parameters if p not in fixed[:2]):
+        role = next((r for r, aliases in ALIASES.items() if parameter.name.lower() in aliases), None)
+        if role is not None:
+            names[role] = parameter.name
+            if parameter.kind is parameter.POSITIONAL_ONLY:
+                positional.append(role)
+        elif parameter.default is parameter.empty and parameter.kind in (
+            parameter.POSITIONAL_ONLY,
+            parameter.POSITIONAL_OR_KEYWORD,
+            parameter.KEYWORD_ONLY,
+        ):
+            raise UsageError(
+                f"{label} needs an argument {parameter.name!r}, which is none of {', '.join(ALIASES)};"
+                " wrap it in a function that fixes it"
+            )
+    first = [p.name for p in fixed[:2]] or ["x", "w"]
+    return Signature((first[0], first[-1]), names, tuple(positional))
+
+
+def _parameters(function: Callable[..., Any], label: str) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except TypeError as error:
+        raise UsageError(f"{label} is not a function: {error}") from error
+    except ValueError:
+        found = re.match(r"\s*\w+\(([^)]*)\)", inspect.getdoc(function) or "")
+        if not found:
+            raise UsageError(
+                f"{label} has no signature that can be read; wrap it in a function that has one"
+            ) from None
+    parameters = []
+    for text in filter(None, (word.strip() for word in found[1].split(","))):
+        if text in ("*", "/"):
+            continue
+        name, _, default = text.partition("=")
+        parameters.append(
+            inspect.Parameter(
+                name.strip(" *"),
+                inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                default=default if default else inspect.Parameter.empty,
+            )
+        )
+    return parameters
+
+
+def _list(parameters: list[inspect.Parameter]) -> str:
+    return ", ".join(p.name for p in parameters) or "no argument"

@@ -1,0 +1,219 @@
+"""Make an engine from a user's function: what it takes is read from its signature and found by tiny probes."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from convcheck.bounds import Numerics
+from convcheck.engines.arrays import ArrayKind, kind_named
+from convcheck.engines.base import Capabilities, Engine
+from convcheck.engines.gradients import gradients_of
+from convcheck.engines.probes import Prober
+from convcheck.engines.signature import Signature, read_signature
+from convcheck.errors import UsageError
+from convcheck.operands import Operands
+from convcheck.problem import Map, Problem
+
+__all__ = ["STYLES", "Caller", "wrap"]
+
+Array = np.ndarray[Any, Any]
+
+STYLES = ("functional", "bare")
+#: autograd adds partial gradients up in the operands' own type, where that is a low-precision one
+_LOW = {"f16": "f16", "bf16": "bf16"}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """How a function is called: with which arrays, in which style, and each parameter in which form.
+
+    ``forms`` says, by parameter, whether it is given as a ``tuple`` (one entry an axis), an ``int`` (the same for
+    every axis) or ``pairs`` ((low, high) an axis).
+    """
+
+    function: Callable[..., Any]
+    signature: Signature
+    kind: ArrayKind
+    style: str
+    forms: dict[str, str]
+
+    def __call__(self, problem: Problem, x: Any, w: Any, bias: Any | None) -> Any:
+        """Call the function on native arrays of the problem's shapes, whatever its style; a native result."""
+        defaults = _defaults(problem)
+        given: dict[str, Any] = {} if bias is None else {"bias": bias}
+        if any(getattr(problem, name) != value for name, value in defaults.items()):
+            named = [name for name in defaults if name in self.signature.names]
+            given |= {name: self.spell(name, problem) for name in named}
+        if self.style == "bare":
+            x, w = x[0, 0], w[0, 0]
+        args, kwargs = self.signature.arguments(given)
+        result = self.function(x, w, *args, **kwargs)
+        return result[None, None] if self.style == "bare" and self.kind.owns(result) else result
+
+    def spell(self, name: str, problem: Problem) -> Any:
+        """One parameter in the form that the function takes; in turn, where it takes an int and a tuple."""
+        value = getattr(problem, name)
+        if name == "groups":
+            return value
+        if name == "padding" and problem.same:
+            return "same"
+        form = self.forms.get(name, "tuple")
+        if name == "padding" and form != "pairs" and all(low == high for low, high in value):
+            value = tuple(low for low, _ in value)
+        if form == "either":
+            form = "int" if len(set(value)) == 1 and problem.size[0] % 2 else "tuple"
+        return value[0] if form == "int" else value
+
+
+def _defaults(problem: Problem) -> dict[str, Any]:
+    """Parameters of a plain problem: a function is left to its own defaults there, and told everything elsewhere."""
+    ones = (1,) * problem.ndim
+    return {"stride": ones, "padding": ((0, 0),) * problem.ndim, "dilation": ones, "groups": 1}
+
+
+def wrap(
+    function: Callable[..., Any],
+    *,
+    name: str | None = None,
+    ndim: Sequence[int] | int | None = None,
+    array: str | None = None,
+    style: str | None = None,
+    dtypes: Sequence[str] | None = None,
+    device: str = "cpu",
+    convention: str = "correlation",
+    accuracy: str | None = None,
+) -> Engine:
+    """Make an engine from a function; everything that is left out is inferred, and noted in ``engine.notes``.
+
+    Parameters
+    ----------
+    function
+        ``f(X, K)`` on bare spatial arrays, or ``f(x, w, bias, stride, padding, dilation, groups)`` on
+        (N, C, *size) and (O, C/groups, *kernel), or any subset of these arguments under their usual names.
+    ndim
+        Spatial axes that it takes: 1, 2, 3 or several of them.
+    array
+        ``numpy``, ``torch`` or ``jax``.
+    style
+        ``functional`` or ``bare``.
+    dtypes
+        Names from `convcheck.dtypes`.
+    device
+        Any torch device string.
+    convention
+        ``correlation``, or ``convolution`` where the kernel is meant to be flipped.
+    accuracy
+        ``componentwise`` or ``normwise`` (Winograd, FFT).
+
+    Raises
+    ------
+    UsageError
+        If the function cannot be a convolution, or an option does not exist; the message shows the value.
+    """
+    label = name or getattr(function, "__name__", repr(function))
+    _check_options(style, convention, accuracy)
+    signature = read_signature(function, label)
+    prober = Prober(
+        label=label,
+        caller=lambda kind, style, forms: Caller(function, signature, kind, style, forms),
+        kinds=[kind_named(n, device) for n in ([array] if array else _kinds_of(function, device))],
+        styles=[style] if style else _styles_of(signature),
+        ndims=_as_tuple(ndim) or _ndims_of(label),
+        signature=signature,
+    )
+    found = prober.run(dtypes=tuple(dtypes) if dtypes else None, accuracy=accuracy)
+    backward = gradients_of(found.caller, found.problem)
+    maps = (Map.FORWARD, *((Map.GRAD_INPUT, Map.GRAD_WEIGHT) if backward else ()))
+    caller = found.caller
+
+    def apply(which: Map, problem: Problem, operands: Operands) -> Array:
+        if which is not Map.FORWARD and backward is not None:
+            return caller.kind.to_numpy(backward(which, problem, operands))
+        a, b, bias = (None if o is None else caller.kind.to_native(o) for o in operands)
+        return as_numpy(caller.kind, caller(problem, a, b, bias))
+
+    return Engine(
+        name=label,
+        capabilities=Capabilities(found.ndims, found.dtypes, found.features, maps, found.work_limit),
+        apply=apply,
+        convention=convention,
+        numerics=replace(found.numerics, gradient_accumulators=_LOW if backward else {}),
+        notes=(*found.notes, "gradients: " + ("by autograd" if backward else "none offered")),
+        versions=(caller.kind.version(),),
+    )
+
+
+def as_numpy(kind: ArrayKind, result: Any) -> Array:
+    """Return a target's result as a NumPy array.
+
+    Raises
+    ------
+    TypeError
+        If it is no array of the kind that the target was given.
+    """
+    if not kind.owns(result):
+        raise TypeError(f"returned {_describe(result)} instead of a {kind.name} array")
+    return kind.to_numpy(result)
+
+
+def _describe(value: Any) -> str:
+    kind = type(value)
+    return f"{value}" if value is None else f"a {kind.__module__}.{kind.__qualname__}".replace("builtins.", "")
+
+
+def _check_options(style: str | None, convention: str, accuracy: str | None) -> None:
+    for what, value, known in (
+        ("style", style, STYLES),
+        ("convention", convention, ("correlation", "convolution")),
+        ("accuracy", accuracy, ("componentwise", "normwise")),
+    ):
+        if value is not None and value not in known:
+            raise UsageError(f"no {what} is called {value!r}; there are {', '.join(known)}")
+
+
+def _kinds_of(function: Callable[..., Any], device: str) -> list[str]:
+    """Array kinds worth trying, likeliest first: by annotations, by module, by what the module uses."""
+    if device != "cpu":
+        return ["torch"]
+    hints = " ".join(map(str, getattr(function, "__annotations__", {}).values()))
+    home = str(getattr(function, "__module__", "") or "")
+    for name in ("torch", "jax"):
+        if name in hints.lower() or home.split(".")[0] in (name, f"_{name}") or "torch._C" in repr(function):
+            return [name]
+    if "ndarray" in hints or "numpy" in hints:
+        return ["numpy"]
+    used = [n for n in ("torch", "jax") if n in sys.modules and _uses(function, n)]
+    return ["numpy", *used] if _uses(function, "numpy") or not used else [*used, "numpy"]
+
+
+def _uses(function: Callable[..., Any], library: str) -> bool:
+    """Whether the function's module holds the library, or something from it, under any name."""
+    for value in list(getattr(function, "__globals__", {}).values()):
+        module = getattr(value, "__name__", "") if isinstance(value, type(sys)) else getattr(value, "__module__", "")
+        if str(module).split(".")[0] == library:
+            return True
+    return False
+
+
+def _styles_of(signature: Signature) -> list[str]:
+    return ["functional", "bare"] if signature.names else ["bare", "functional"]
+
+
+def _ndims_of(label: str) -> tuple[int, ...]:
+    found = re.search(r"([123])d(?![a-z])", label.lower())
+    return (int(found[1]),) if found else ()
+
+
+def _as_tuple(ndim: Sequence[int] | int | None) -> tuple[int, ...]:
+    wanted = () if ndim is None else (ndim,) if isinstance(ndim, int) else tuple(ndim)
+    for value in wanted:
+        if value not in (1, 2, 3):
+            raise UsageError(f"ndim is {value!r}; convolutions have 1, 2 or 3 spatial axes")
+    return wanted
+

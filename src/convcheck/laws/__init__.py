@@ -1,0 +1,18 @@
+"""The law book: one module a chapter, and all laws in an explicit tuple."""
+
+from __future__ import annotations
+
+from convcheck.laws import algebra, contract, definition, geometry, locality, symmetry
+from convcheck.laws.law import Law
+
+__all__ = ["BY_NAME", "LAWS", "Law"]
+
+LAWS: tuple[Law, ...] = (
+    *definition.LAWS,
+    *geometry.LAWS,
+    *symmetry.LAWS,
+    *algebra.LAWS,
+    *locality.LAWS,
+    *contract.LAWS,
+)
+BY_NAME = {law.name: law for law in LAWS}

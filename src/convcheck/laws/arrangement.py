@@ -1,0 +1,53 @@
+"""The few rearrangements of arrays that laws are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from convcheck.problem import Problem
+
+__all__ = ["bits", "flat", "flip", "pad", "stuff", "subsample", "wide"]
+
+Array = np.ndarray[Any, Any]
+
+
+def flip(array: Array) -> Array:
+    """Reverse all spatial axes (the third onwards)."""
+    return np.ascontiguousarray(array[(..., *(slice(None, None, -1),) * (array.ndim - 2))])
+
+
+def subsample(array: Array, steps: Iterable[int]) -> Array:
+    """Every s-th element along each spatial axis."""
+    return array[(..., *(slice(None, None, s) for s in steps))]
+
+
+def stuff(array: Array, gaps: Iterable[int]) -> Array:
+    """Put d - 1 zeros between neighbours along each spatial axis."""
+    gaps = tuple(gaps)
+    sizes = tuple(d * (k - 1) + 1 for k, d in zip(array.shape[2:], gaps, strict=True))
+    stuffed = np.zeros((*array.shape[:2], *sizes), array.dtype)
+    stuffed[(..., *(slice(None, None, d) for d in gaps))] = array
+    return stuffed
+
+
+def pad(array: Array, problem: Problem) -> Array:
+    """Surround the spatial axes with the problem's padding, as zeros."""
+    return np.pad(array, ((0, 0), (0, 0), *problem.padding))
+
+
+def wide(array: Array) -> Array:
+    """Return the values in the widest type of their kind, so that a law's own sums do not round."""
+    return array.astype(np.int64 if array.dtype.kind in "iu" else np.longdouble)
+
+
+def bits(array: Array) -> Array:
+    """Elements as unsigned integers of their bit patterns."""
+    return np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
+
+
+def flat(*arrays: Array) -> Array:
+    """All elements of several arrays in a row."""
+    return np.concatenate([np.asarray(array).ravel() for array in arrays])

@@ -1,0 +1,54 @@
+"""What a law is: a pure function from a convolution and a case to a claim, and what it needs to be judged."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from convcheck.claim import Claim
+from convcheck.engines.base import Capabilities, Conv
+from convcheck.operands import Operands
+from convcheck.problem import Map, Problem
+
+__all__ = ["ALL_MAPS", "Law"]
+
+ALL_MAPS = tuple(Map)
+
+
+@dataclass(frozen=True)
+class Law:
+    """One law of the book.
+
+    ``needs`` restricts the classes of problems (`convcheck.space`) to those that can tell; ``maps`` are the bilinear
+    maps it speaks of; ``fills`` names the recipe of operands (`convcheck.cases`); ``headroom`` is the number of
+    bits that the law's own arithmetic adds to exact operands; ``work`` bounds the multiply-adds of a problem
+    whose law calls the target many times. ``direct`` laws do not hold for engines that declare Winograd or FFT.
+    ``every`` lists all problems of a law that exhausts a scope instead of sampling. ``requires`` is a library.
+    """
+
+    check: Callable[[Conv, Problem, Operands], Claim]
+    chapter: str
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    maps: tuple[Map, ...] = (Map.FORWARD,)
+    fills: str = "exact"
+    headroom: int = 0
+    work: int = 0
+    direct: bool = False
+    every: Callable[[Capabilities], Iterator[Problem]] | None = None
+    requires: str = ""
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: kebab-case."""
+        return self.check.__name__.replace("_", "-")
+
+    @property
+    def equation(self) -> str:
+        """First line of the law's docstring."""
+        return (inspect.getdoc(self.check) or "").partition("\n")[0]
+
+    @property
+    def text(self) -> str:
+        """Whole docstring."""
+        return inspect.getdoc(self.check) or ""

@@ -1,0 +1,115 @@
+"""Chapter Locality: the two principles by which a fully connected layer becomes a convolution, and IEEE specials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from convcheck.claim import Claim
+from convcheck.engines.base import Conv
+from convcheck.laws.law import Law
+from convcheck.operands import Operands
+from convcheck.problem import Map, Problem
+from convcheck.reference.maps import contract
+
+__all__ = ["LAWS"]
+
+Array = np.ndarray[Any, Any]
+CHAPTER = "Locality"
+
+
+def weights_shared(conv: Conv, problem: Problem, operands: Operands) -> Claim:
+    """The dense weight w[i, j, k, l] that the engine realises depends on (k - s i, l - s j) only."""
+    dense = _dense_weight(conv, problem, operands.b)
+    shared = np.zeros_like(dense)
+    for out in np.ndindex(*problem.output):
+        for q in np.ndindex(*problem.size):
+            shared[(*out, *q)] = _weight_at(operands.b, problem, out, q)
+    # where the offset is a tap, every pair of positions with that offset carries that tap's weight
+    taps = shared != 0
+    return Claim(np.where(taps, dense, 0), shared, _scalar(conv.slack_of_impulses(problem, operands.b)))
+
+
+def local(conv: Conv, problem: Problem, operands: Operands) -> Claim:
+    """Whatever lies outside an output's receptive field, NaN too, leaves the bits of that output alone."""
+    clean = conv(problem, *operands)
+    at = tuple(out // 2 for out in problem.output)
+    seen = np.zeros(problem.size, bool)
+    seen[np.ix_(*_receptive_field(problem, at))] = True
+    poisoned = np.where(seen, operands.a, np.array(np.nan, operands.a.dtype))
+    got = conv(problem, poisoned, *operands[1:])
+    return Claim(got[(..., *at)], clean[(..., *at)])
+
+
+def nan_propagates(conv: Conv, problem: Problem, operands: Operands) -> Claim:
+    """A NaN in x reaches every output whose receptive field holds it, and no other."""
+    return _special_reaches(conv, problem, operands, np.nan)
+
+
+def inf_propagates(conv: Conv, problem: Problem, operands: Operands) -> Claim:
+    """An infinity in x makes every output whose receptive field holds it infinite, of its weight's sign, and no other."""
+    return _special_reaches(conv, problem, operands, np.inf)
+
+
+def _special_reaches(conv: Conv, problem: Problem, operands: Operands, special: float) -> Claim:
+    a, b, bias = operands
+    at = (problem.batch // 2, problem.channels // 2, *(s // 2 for s in problem.size))
+    poisoned = a.copy()
+    poisoned[at] = special
+    finite = a.copy()
+    finite[at] = 0
+    mark = np.zeros(a.shape)
+    mark[at] = 1
+    hit = contract(Map.FORWARD, problem.replace(bias=False), mark, b)  # each is touched by one tap at most
+    clean = contract(Map.FORWARD, problem, finite, b, bias)
+    with np.errstate(invalid="ignore"):
+        expected = np.where(hit == 0, clean, hit * special).astype(a.dtype)
+    return Claim(conv(problem, poisoned, b, bias), expected, conv.slack(problem, Operands(finite, b, bias)))
+
+
+def _dense_weight(conv: Conv, problem: Problem, w: Array) -> Array:
+    """Shape (*output, *size): response of every output position to a one-hot image at every input position."""
+    responses = []
+    for q in np.ndindex(*problem.size):
+        image = np.zeros(problem.shapes["x"], w.dtype)
+        image[(0, 0, *q)] = 1
+        responses.append(conv(problem, image, w)[0, 0])
+    stacked = np.stack(responses).reshape(*problem.size, *problem.output)
+    order = (*range(problem.ndim, 2 * problem.ndim), *range(problem.ndim))
+    return stacked.transpose(order)
+
+
+def _weight_at(w: Array, problem: Problem, out: tuple[int, ...], q: tuple[int, ...]) -> Any:
+    tap = []
+    for axis in range(problem.ndim):
+        offset = q[axis] - problem.stride[axis] * out[axis] + problem.padding[axis][0]
+        k, rest = divmod(offset, problem.dilation[axis])
+        if rest or not 0 <= k < problem.kernel[axis]:
+            return 0
+        tap.append(k)
+    return w[(0, 0, *tap)]
+
+
+def _receptive_field(problem: Problem, at: tuple[int, ...]) -> list[list[int]]:
+    """Input positions along each axis that an output position sees."""
+    fields = []
+    for axis, p in enumerate(at):
+        start = problem.stride[axis] * p - problem.padding[axis][0]
+        positions = (start + problem.dilation[axis] * k for k in range(problem.kernel[axis]))
+        fields.append([q for q in positions if 0 <= q < problem.size[axis]])
+    return fields
+
+
+def _scalar(slack: Array | float) -> float:
+    return float(np.max(slack, initial=0))
+
+
+_SINGLE = {"batch": ("one",), "channels": ("one",), "filters": ("one",), "groups": ("one",), "bias": ("no",)}
+_FLOATS = {"dtype": ("f32", "f64", "f16", "bf16")}
+LAWS = (
+    Law(weights_shared, CHAPTER, needs=_SINGLE | {"size": ("tiny", "unit-axis", "narrow")}, work=300),
+    Law(local, CHAPTER, needs=_FLOATS, direct=True),
+    Law(nan_propagates, CHAPTER, needs=_FLOATS, direct=True),
+    Law(inf_propagates, CHAPTER, needs=_FLOATS, direct=True),
+)
