@@ -14,10 +14,11 @@ from itertools import combinations
 from math import prod
 from typing import Any, Protocol, Self, TypeVar
 
+from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Capabilities
 from convcheck.problem import Map, Problem
 
-__all__ = ["CLASSES", "Chooser", "Space", "classify", "tuples_of"]
+__all__ = ["CLASSES", "Chooser", "Space", "classify", "impossible", "seeded"]
 
 T = TypeVar("T")
 Sizes = tuple[int, ...]
@@ -25,7 +26,7 @@ Sizes = tuple[int, ...]
 #: classes by parameter, simplest first; a class that needs a feature of the engine is listed in `NEEDS`
 CLASSES: dict[str, tuple[str, ...]] = {
     "ndim": ("1", "2", "3"),
-    "dtype": ("f32", "f64", "f16", "bf16", "i64", "i32", "i16", "i8", "u8"),
+    "dtype": ("f32", "f64", "f16", "bf16", "integer"),
     "batch": ("one", "several"),
     "channels": ("one", "few", "odd", "vector", "around", "wide"),
     "filters": ("one", "few", "odd", "vector", "around", "wide"),
@@ -52,6 +53,8 @@ NEEDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("padding", "same"): ("padding", "same-padding", "unequal-padding"),
     ("bias", "yes"): ("bias",),
 }
+
+_INTEGERS = tuple(name for name, dtype in DTYPES.items() if dtype.kind == "i")
 
 #: how many channels or filters a group has, by class
 COUNTS: dict[str, tuple[int, ...]] = {
@@ -135,7 +138,7 @@ class Space:
         offered = self.capabilities
         if parameter == "ndim" and int(name) not in offered.ndims:
             return False
-        if parameter == "dtype" and name not in offered.dtypes:
+        if parameter == "dtype" and not (set(_INTEGERS if name == "integer" else (name,)) & set(offered.dtypes)):
             return False
         uneven = name in ("unequal", "uneven", "unit-axis", "mixed")
         if uneven and max(offered.ndims) == 1 and name != "unit-axis":
@@ -181,9 +184,14 @@ class _Builder:
         size = self.size(kernel, reach, stride, padding)
         spatial = Problem(
             size=size, kernel=kernel, stride=stride, padding=padding, dilation=dilation, same=same,
-            dtype=self.cls["dtype"], bias=self.cls["bias"] == "yes",
+            dtype=self.dtype(), bias=self.cls["bias"] == "yes",
         )  # fmt: skip
         return self.widen(spatial)
+
+    def dtype(self) -> str:
+        if self.cls["dtype"] != "integer":
+            return self.cls["dtype"]
+        return self.choose.pick([name for name in _INTEGERS if name in self.offered.dtypes])
 
     def kernel(self, ndim: int) -> Sizes:
         pick, name = self.choose.pick, self.cls["kernel"]
@@ -284,9 +292,31 @@ def classify(problem: Problem) -> dict[str, str]:
     return {name: rule(problem) for name, rule in _RULES.items()}
 
 
-def tuples_of(problem: Problem, strength: int) -> set[tuple[tuple[str, str], ...]]:
-    """All combinations of ``strength`` classes that a problem reaches."""
-    return set(combinations(sorted(classify(problem).items()), strength))
+def impossible(row: Mapping[str, str]) -> bool:
+    """Whether classes exclude each other: what no problem can be in at once; a row may name some parameters only."""
+    return any(
+        row.get(one) in ones and row.get(other) in others for one, ones, other, others in _EXCLUSIONS
+    )
+
+
+_ABOVE_ONE = ("few", "odd", "vector", "around", "wide")
+_EXCLUSIONS: tuple[tuple[str, tuple[str, ...], str, tuple[str, ...]], ...] = (
+    # a depthwise group has one channel, and one filter unless it has a multiplier
+    ("groups", ("depthwise", "multiplier"), "channels", _ABOVE_ONE),
+    ("groups", ("depthwise",), "filters", _ABOVE_ONE),
+    ("groups", ("multiplier",), "filters", ("one", "odd", "vector", "around", "wide")),
+    ("padding", ("same",), "stride", ("two", "three", "above-kernel", "unequal")),
+    ("padding", ("same",), "kernel", ("unit",)),
+    ("padding", ("below-dilation",), "dilation", ("one", "unequal")),
+    ("ndim", ("1",), "stride", ("unequal",)),
+    ("ndim", ("1",), "dilation", ("unequal",)),
+    ("ndim", ("1",), "padding", ("unequal",)),
+    ("ndim", ("1",), "kernel", ("mixed", "small")),
+    ("ndim", ("1",), "size", ("uneven",)),
+    # a large kernel's reach is more than a small input holds
+    ("kernel", ("large",), "size", ("unit-axis",)),
+    ("kernel", ("full",), "size", ("vector", "uneven", "unit-axis", "large")),
+)
 
 
 def _count_class(count: int) -> str:
@@ -349,7 +379,7 @@ def _size_class(p: Problem) -> str:
 
 _RULES: dict[str, Callable[[Problem], str]] = {
     "ndim": lambda p: str(p.ndim),
-    "dtype": lambda p: p.dtype,
+    "dtype": lambda p: "integer" if p.dtype in _INTEGERS else p.dtype,
     "batch": lambda p: "one" if p.batch == 1 else "several",
     "channels": lambda p: _count_class(p.channels_per_group),
     "filters": lambda p: _count_class(p.filters_per_group),
@@ -363,7 +393,7 @@ _RULES: dict[str, Callable[[Problem], str]] = {
 }
 
 
-def seeded(seed: int) -> Any:
+def seeded(seed: int | str) -> Chooser:
     """Return a chooser that draws from a seeded generator; `random.Random` keeps its stream between Pythons."""
     from random import Random
 

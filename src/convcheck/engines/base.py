@@ -115,6 +115,7 @@ class Conv:
         TargetRaisedError
             If the target raises anything else, or returns what is no array.
         """
+        problem = problem.replace(bias=False) if bias is None and problem.bias else problem
         lacking = self.engine.capabilities.admits(problem)
         if lacking:
             raise UnsupportedError(f"{self.engine.name} does not take {lacking}")

@@ -9,7 +9,7 @@ import numpy as np
 from convcheck.claim import Claim
 from convcheck.engines.base import Conv
 from convcheck.laws.arrangement import flip, wide
-from convcheck.laws.law import ALL_MAPS, Law
+from convcheck.laws.law import ALL_MAPS, Law, floating
 from convcheck.operands import Operands
 from convcheck.problem import Problem
 
@@ -134,6 +134,11 @@ def _slack_of_full(conv: Conv, problem: Problem, x: Array, w: Array) -> Array | 
     return conv.slack(_full_problem(problem, x, w), Operands(np.pad(x, _margins(w)), flip(w)), summed=True)
 
 
+def _plain(p: Problem) -> bool:
+    """One image, channel and filter, and no parameter."""
+    return str(p) == str(Problem(dtype=p.dtype, size=p.size, kernel=p.kernel))
+
+
 _FLOATS = ("f32", "f64", "f16", "bf16")
 _PLAIN = {
     "batch": ("one",),
@@ -159,18 +164,20 @@ LAWS = (
         maps=ALL_MAPS,
         fills="scalable",
         needs={"bias": ("no",), "dtype": _FLOATS},
+        holds=floating,
     ),
-    Law(negates, CHAPTER, maps=ALL_MAPS, fills="scalable", needs={"bias": ("no",), "dtype": _FLOATS}),
+    Law(negates, CHAPTER, maps=ALL_MAPS, fills="scalable", needs={"bias": ("no",), "dtype": _FLOATS}, holds=floating),
     Law(shift_kernel, CHAPTER, fills="scalable"),
-    Law(commutes, CHAPTER, needs=_PLAIN | {"size": ("tiny", "narrow", "unit-axis")}, fills="strict", work=2_000),
+    Law(commutes, CHAPTER, holds=_plain, needs=_PLAIN | {"size": ("tiny", "narrow", "unit-axis")}, fills="strict", work=2_000),
     Law(
         associates,
         CHAPTER,
+        holds=_plain,
         needs=_PLAIN | {"kernel": ("small", "unit", "even", "odd", "mixed"), "dtype": ("f32", "f64", "i64", "i32")},
         fills="tiny",
         work=20_000,
         direct=True,
     ),
-    Law(mass, CHAPTER, needs=_PLAIN, fills="strict", work=20_000),
-    Law(convolution_theorem, CHAPTER, needs=_PLAIN, fills="tiny", work=20_000),
+    Law(mass, CHAPTER, holds=_plain, needs=_PLAIN, fills="strict", work=20_000),
+    Law(convolution_theorem, CHAPTER, holds=_plain, needs=_PLAIN, fills="tiny", work=20_000),
 )

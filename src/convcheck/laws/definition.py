@@ -14,7 +14,7 @@ from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Capabilities, Conv
 from convcheck.laws.arrangement import pad, stuff, subsample
-from convcheck.laws.law import ALL_MAPS, Law
+from convcheck.laws.law import ALL_MAPS, Law, floating
 from convcheck.operands import Operands
 from convcheck.problem import Problem
 from convcheck.reference.impulses import certify
@@ -166,16 +166,18 @@ def _small_problems(offered: Capabilities) -> Iterator[Problem]:
             yield problem
 
 
+_FLOATS = {"dtype": ("f32", "f64", "f16", "bf16")}
 LAWS = (
     Law(output_size, CHAPTER, fills="exact"),
     Law(definition, CHAPTER, maps=ALL_MAPS),
-    Law(accuracy, CHAPTER, maps=ALL_MAPS, fills="float", needs={"dtype": ("f32", "f64", "f16", "bf16")}),
+    Law(accuracy, CHAPTER, maps=ALL_MAPS, fills="float", needs=_FLOATS, holds=floating),
     Law(
         accumulator,
         CHAPTER,
         maps=ALL_MAPS,
         fills="cancelling",
-        needs={"dtype": ("f32", "f64", "f16", "bf16")},
+        needs=_FLOATS,
+        holds=floating,
     ),
     Law(agrees_with_scipy, CHAPTER, work=2_000),
     Law(agrees_with_torch, CHAPTER, requires="torch"),

@@ -136,6 +136,10 @@ def rank_embeds(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     return Claim(y, conv(problem, *operands), 2 * conv.slack(problem, operands))
 
 
+def _ungrouped(problem: Problem) -> bool:
+    return problem.groups == 1
+
+
 _MANY = ("few", "odd", "vector", "around", "wide")
 LAWS = (
     Law(stride_subsamples, CHAPTER, needs={"stride": ("two", "three", "above-kernel", "unequal")}),
@@ -148,11 +152,16 @@ LAWS = (
         },
     ),
     Law(groups_split, CHAPTER, needs={"groups": ("several", "depthwise", "multiplier")}),
-    Law(channels_sum, CHAPTER, needs={"channels": _MANY, "groups": ("one",)}, fills="strict"),
-    Law(filters_stack, CHAPTER, needs={"filters": _MANY, "groups": ("one",)}),
+    Law(channels_sum, CHAPTER, needs={"channels": _MANY, "groups": ("one",)}, holds=_ungrouped, fills="strict"),
+    Law(filters_stack, CHAPTER, needs={"filters": _MANY, "groups": ("one",)}, holds=_ungrouped),
     Law(batch_stacks, CHAPTER, needs={"batch": ("several",)}),
-    Law(bias_adds, CHAPTER, needs={"bias": ("yes",)}, fills="strict"),
-    Law(pointwise_is_matmul, CHAPTER, needs={"kernel": ("unit",)}),
-    Law(full_kernel_is_dense, CHAPTER, needs={"kernel": ("full",), "padding": ("none",), "dilation": ("one",)}),
-    Law(rank_embeds, CHAPTER, needs={"ndim": ("1", "2")}),
+    Law(bias_adds, CHAPTER, needs={"bias": ("yes",)}, holds=lambda p: p.bias, fills="strict"),
+    Law(pointwise_is_matmul, CHAPTER, needs={"kernel": ("unit",)}, holds=lambda p: set(p.kernel) == {1}),
+    Law(
+        full_kernel_is_dense,
+        CHAPTER,
+        needs={"kernel": ("full",), "padding": ("none",), "dilation": ("one",)},
+        holds=lambda p: p.kernel == p.size and max(p.dilation) == 1 and not any(map(any, p.padding)),
+    ),
+    Law(rank_embeds, CHAPTER, needs={"ndim": ("1", "2")}, holds=lambda p: p.ndim < 3),
 )

@@ -7,21 +7,27 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from convcheck.claim import Claim
+from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Capabilities, Conv
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
-__all__ = ["ALL_MAPS", "Law"]
+__all__ = ["ALL_MAPS", "Law", "floating"]
 
 ALL_MAPS = tuple(Map)
+
+
+def floating(problem: Problem) -> bool:
+    """Whether a problem is one of floating-point operands."""
+    return DTYPES[problem.dtype].kind == "f"
 
 
 @dataclass(frozen=True)
 class Law:
     """One law of the book.
 
-    ``needs`` restricts the classes of problems (`convcheck.space`) to those that can tell; ``maps`` are the bilinear
-    maps it speaks of; ``fills`` names the recipe of operands (`convcheck.cases`); ``headroom`` is the number of
+    ``needs`` restricts the classes of problems (`convcheck.space`) that are drawn to those that can tell; ``holds``
+    tells for any problem whether the law speaks of it; ``maps`` are the bilinear maps it speaks of; ``fills`` names the recipe of operands (`convcheck.cases`); ``headroom`` is the number of
     bits that the law's own arithmetic adds to exact operands; ``work`` bounds the multiply-adds of a problem
     whose law calls the target many times. ``direct`` laws do not hold for engines that declare Winograd or FFT.
     ``every`` lists all problems of a law that exhausts a scope instead of sampling. ``requires`` is a library.
@@ -30,6 +36,7 @@ class Law:
     check: Callable[[Conv, Problem, Operands], Claim]
     chapter: str
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    holds: Callable[[Problem], bool] = lambda problem: True  # noqa: ARG005
     maps: tuple[Map, ...] = (Map.FORWARD,)
     fills: str = "exact"
     headroom: int = 0

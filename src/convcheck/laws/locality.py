@@ -8,7 +8,7 @@ import numpy as np
 
 from convcheck.claim import Claim
 from convcheck.engines.base import Conv
-from convcheck.laws.law import Law
+from convcheck.laws.law import Law, floating
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
@@ -105,11 +105,15 @@ def _scalar(slack: Array | float) -> float:
     return float(np.max(slack, initial=0))
 
 
+def _single(p: Problem) -> bool:
+    return p.batch == p.channels == p.filters == 1 and not p.bias
+
+
 _SINGLE = {"batch": ("one",), "channels": ("one",), "filters": ("one",), "groups": ("one",), "bias": ("no",)}
 _FLOATS = {"dtype": ("f32", "f64", "f16", "bf16")}
 LAWS = (
-    Law(weights_shared, CHAPTER, needs=_SINGLE | {"size": ("tiny", "unit-axis", "narrow")}, work=300),
-    Law(local, CHAPTER, needs=_FLOATS, direct=True),
-    Law(nan_propagates, CHAPTER, needs=_FLOATS, direct=True),
-    Law(inf_propagates, CHAPTER, needs=_FLOATS, direct=True),
+    Law(weights_shared, CHAPTER, holds=_single, needs=_SINGLE | {"size": ("tiny", "unit-axis", "narrow")}, work=300),
+    Law(local, CHAPTER, needs=_FLOATS, holds=floating, direct=True),
+    Law(nan_propagates, CHAPTER, needs=_FLOATS, holds=floating, direct=True),
+    Law(inf_propagates, CHAPTER, needs=_FLOATS, holds=floating, direct=True),
 )

@@ -122,13 +122,23 @@ def batch_permutes(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     return Claim(conv(problem, a, b, operands.bias), right, _widest(conv.slack(problem, operands)))
 
 
+def _ungrouped(problem: Problem) -> bool:
+    return problem.groups == 1
+
+
 _MANY = ("few", "odd", "vector", "around", "wide")
 LAWS = (
-    Law(flip_relates, CHAPTER, needs={"dilation": ("one",), "bias": ("no",)}, work=2_000),
+    Law(
+        flip_relates,
+        CHAPTER,
+        needs={"dilation": ("one",), "bias": ("no",)},
+        holds=lambda p: max(p.dilation) == 1,
+        work=2_000,
+    ),
     Law(mirrors, CHAPTER),
     Law(axes_permute, CHAPTER, needs={"ndim": ("2", "3")}),
     Law(translation_equivariant, CHAPTER),
-    Law(channels_permute, CHAPTER, needs={"channels": _MANY, "groups": ("one",)}),
-    Law(filters_permute, CHAPTER, needs={"filters": _MANY, "groups": ("one",)}),
+    Law(channels_permute, CHAPTER, needs={"channels": _MANY, "groups": ("one",)}, holds=_ungrouped),
+    Law(filters_permute, CHAPTER, needs={"filters": _MANY, "groups": ("one",)}, holds=_ungrouped),
     Law(batch_permutes, CHAPTER, needs={"batch": ("several",)}, maps=ALL_MAPS),
 )

@@ -1,0 +1,64 @@
+"""One case, one slice, one counterexample: where law, engine and judge meet."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+
+from convcheck.cases import Case
+from convcheck.claim import Verdict, judge
+from convcheck.engines.base import Conv, Engine
+from convcheck.errors import TargetRaisedError, UnsupportedError
+from convcheck.laws import BY_NAME
+from convcheck.plan import Profile, Slice, cases_of
+from convcheck.search import search
+from convcheck.tally import Outcome, Tally
+
+__all__ = ["examine", "run_slice"]
+
+Announce = Callable[[Case], None]
+
+
+def examine(engine: Engine, case: Case) -> Outcome:
+    """Judge one case: make the operands, let the law make its claim, judge it.
+
+    An exception of the target is a violated claim; NotImplementedError means that it does not take the problem.
+    """
+    law = BY_NAME[case.law]
+    if not law.holds(case.problem):
+        return Outcome(case, None, f"{case.law} does not speak of {case.problem}")
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            claim = law.check(Conv(engine, case.map), case.problem, case.operands())
+            return Outcome(case, judge(claim))
+    except UnsupportedError as error:
+        return Outcome(case, None, str(error))
+    except TargetRaisedError as error:
+        return Outcome(case, Verdict(ok=False, reason=f"raised {error}", ratio=np.inf))
+
+
+def run_slice(
+    engine: Engine, part: Slice, profile: Profile, seed: int, announce: Announce, deadline: float = float("inf")
+) -> Tally:
+    """Judge the cases of a slice; each is announced before the target is called, so that it outlives the target."""
+    tally, start = Tally(), time.perf_counter()
+
+    def judge_case(case: Case) -> Outcome:
+        announce(case)
+        outcome = examine(engine, case)
+        tally.count(outcome)
+        return outcome
+
+    if part.stream == "search":
+        search(engine, part, seed, judge_case)
+    else:
+        for case in cases_of(engine, part, profile, seed):
+            judge_case(case)
+            if tally.enough or time.monotonic() > deadline:
+                break
+    tally.seconds = time.perf_counter() - start
+    return tally

@@ -1,0 +1,154 @@
+"""What a run does, cut into slices: the same cases for a given seed, however many workers share them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Self
+
+from convcheck.cases import Case, choose_fills
+from convcheck.covering import Row, rows
+from convcheck.engines.base import Engine
+from convcheck.errors import UsageError
+from convcheck.laws import BY_NAME, LAWS
+from convcheck.laws.law import Law
+from convcheck.problem import Map, Problem
+from convcheck.space import Chooser, Space, seeded
+
+__all__ = ["PROFILES", "Profile", "Slice", "cases_of", "profile_named", "slices"]
+
+#: cases in a slice: small enough to share a law between workers, large enough for starting one not to count
+CHUNK = 250
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much a run does.
+
+    A law is judged, on each map that it speaks of, on rows that cover all pairs of classes (none if ``pairs`` is
+    false), then on ``random`` free choices, then on ``search`` examples that Hypothesis draws. The laws that certify
+    an engine (`CERTIFYING`) get ``triples`` and ``certifying`` free choices instead. ``seconds`` bounds the run,
+    and ``shrink_seconds`` making one case smaller. Only a run without ``seconds`` is the same every time.
+    """
+
+    name: str
+    pairs: bool
+    triples: bool
+    random: int
+    certifying: int
+    search: int
+    seconds: float = 0.0
+    shrink_seconds: float = 10.0
+
+    def replace(self, **changes: Any) -> Self:
+        """Return the profile with some fields changed."""
+        return replace(self, **changes)
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("smoke", pairs=False, triples=False, random=30, certifying=300, search=0),
+        Profile("gate", pairs=True, triples=True, random=60, certifying=1500, search=20),
+        Profile("nightly", pairs=True, triples=True, random=2000, certifying=20_000, search=500),
+    )
+}
+CERTIFYING = ("definition",)
+
+
+def profile_named(name: str) -> Profile:
+    """Return a profile by name.
+
+    Raises
+    ------
+    UsageError
+        If there is none; the message lists them.
+    """
+    if name not in PROFILES:
+        raise UsageError(f"no profile is called {name!r}; there are {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Cases ``start`` to ``stop`` of one stream of one law on one map: a worker's unit of work.
+
+    The stream is ``sweep`` (rows of classes), ``random``, ``scope`` (every problem of a scope) or ``search``.
+    """
+
+    law: str
+    map: Map
+    stream: str
+    start: int
+    stop: int
+
+
+def slices(engine: Engine, laws: tuple[Law, ...], profile: Profile) -> Iterator[Slice]:
+    """All slices of a run, law by law in the order of the book."""
+    for law in laws:
+        for which in (m for m in law.maps if m in engine.capabilities.maps):
+            for stream, count in _streams(engine, law, which, profile).items():
+                for start in range(0, count, CHUNK):
+                    yield Slice(law.name, which, stream, start, min(count, start + CHUNK))
+
+
+def _streams(engine: Engine, law: Law, which: Map, profile: Profile) -> dict[str, int]:
+    """How many cases each stream of a law has."""
+    if law.every is not None:
+        step = 1 if profile.pairs else 8
+        return {"scope": sum(1 for _ in islice(law.every(engine.capabilities), 0, None, step))}
+    if Space.of(engine.capabilities, law, which).lacking:
+        return {}
+    certifies = law.name in CERTIFYING
+    return {
+        "sweep": len(_rows(engine, law, which, profile)),
+        "random": profile.certifying if certifies else profile.random,
+        "search": profile.search,
+    }
+
+
+def _rows(engine: Engine, law: Law, which: Map, profile: Profile) -> tuple[Row, ...]:
+    if not profile.pairs:
+        return ()
+    strength = 3 if profile.triples and (law.name in CERTIFYING or profile.name == "nightly") else 2
+    return rows(tuple(Space.of(engine.capabilities, law, which).table.items()), strength)
+
+
+def cases_of(engine: Engine, part: Slice, profile: Profile, seed: int) -> Iterator[Case]:
+    """Cases of a slice of a sweep, of free choices, or of a scope; `convcheck.search` draws the others."""
+    law = BY_NAME[part.law]
+    if part.stream == "scope":
+        assert law.every is not None  # noqa: S101 - only such laws have this stream
+        step = 1 if profile.pairs else 8
+        problems: Iterator[Problem] = islice(law.every(engine.capabilities), part.start * step, part.stop * step, step)
+        for problem in problems:
+            yield _filled(seeded(0), engine, law, part.map, problem)
+        return
+    space = Space.of(engine.capabilities, law, part.map)
+    table = _rows(engine, law, part.map, profile) if part.stream == "sweep" else ()
+    for index in range(part.start, part.stop):
+        choose = seeded(f"{seed}/{part.law}/{part.map}/{part.stream}/{index}")
+        yield _filled(choose, engine, law, part.map, space.build(choose, table[index] if table else None))
+
+
+def _filled(choose: Chooser, engine: Engine, law: Law, which: Map, problem: Problem) -> Case:
+    fills = choose_fills(law.fills, choose, which, problem, engine.numerics, law.headroom)
+    return Case(law.name, problem, fills, which)
+
+
+def select(names: tuple[str, ...], without: tuple[str, ...]) -> tuple[Law, ...]:
+    """Laws by name, all where none is named, less those to leave out.
+
+    Raises
+    ------
+    UsageError
+        If a name is no law's; the message suggests the nearest.
+    """
+    from difflib import get_close_matches
+
+    for name in (*names, *without):
+        if name not in BY_NAME:
+            near = get_close_matches(name, list(BY_NAME), n=1)
+            raise UsageError(f"no law is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    return tuple(law for law in LAWS if (not names or law.name in names) and law.name not in without)

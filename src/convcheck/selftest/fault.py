@@ -1,0 +1,64 @@
+"""A planted fault: a convolution that is wrong in one way, and what one should be told about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from convcheck.dtypes import DTYPES
+from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.operands import Operands
+from convcheck.problem import Map
+from convcheck.selftest.base import BASE
+
+__all__ = ["EVERYTHING", "KINDS", "Fault", "plant", "plant_apply"]
+
+Array = np.ndarray[Any, Any]
+Apply = Callable[[Map, Any, Operands], Array]
+
+KINDS = (
+    "index", "padding", "stride", "dilation", "groups", "channels", "batch", "bias", "dtype", "arithmetic",
+    "special values", "size-dependent", "state", "memory", "contract", "gradient",
+)  # fmt: skip
+
+#: what an engine without gaps takes, forwards only
+EVERYTHING = Capabilities((1, 2, 3), tuple(DTYPES), frozenset(FEATURES), (Map.FORWARD,), work_limit=50_000)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An engine with one planted mistake.
+
+    ``kind`` is the class of mistake, one of `KINDS`; ``words`` should occur in a right diagnosis; ``index`` says
+    that the engine is still bilinear in x and w, and realises a wrong operator.
+    """
+
+    name: str
+    kind: str
+    engine: Engine
+    words: tuple[str, ...] = ()
+    index: bool = False
+
+
+def plant(
+    name: str, kind: str, *, words: tuple[str, ...] = (), index: bool = False, **hooks: Any
+) -> Fault:
+    """Plant a fault by replacing steps of the right convolution (`convcheck.selftest.base.Steps`)."""
+    return plant_apply(name, kind, BASE.replace(**hooks), words=words, index=index)
+
+
+def plant_apply(
+    name: str,
+    kind: str,
+    apply: Apply,
+    *,
+    words: tuple[str, ...] = (),
+    index: bool = False,
+    maps: tuple[Map, ...] = (Map.FORWARD,),
+) -> Fault:
+    """Plant a fault that is more than a replaced step."""
+    offered = Capabilities(EVERYTHING.ndims, EVERYTHING.dtypes, EVERYTHING.features, maps, EVERYTHING.work_limit)
+    return Fault(name, kind, Engine(name, offered, apply), words, index)
