@@ -5,7 +5,7 @@ Run ``python examples/edge_detection.py``.
 
 import numpy as np
 
-from convcheck.reference import corr2d
+from convcheck import corr2d
 
 KERNEL = np.array([[1, -1]])
 

@@ -12,7 +12,7 @@ from math import prod
 
 import numpy as np
 
-from convcheck.reference import corr2d
+from convcheck import corr2d
 
 PIXELS, CHANNELS, HIDDEN = 12_000_000, 3, 100
 

@@ -9,8 +9,7 @@ Run ``python examples/learn_a_kernel.py``.
 import torch
 from torch import nn
 
-from convcheck.reference import corr2d
-from convcheck.reference.layer import Conv2D
+from convcheck import Conv2D, corr2d
 
 STEPS = 10
 RATE = 3e-2

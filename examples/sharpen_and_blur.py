@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convcheck.reference import corr2d
+from convcheck import corr2d
 
 SHARPEN = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]], float)
 BLUR = np.full((3, 3), 1 / 9)

@@ -5,7 +5,7 @@ Run ``python examples/time_series.py``.
 
 import numpy as np
 
-from convcheck.reference import corr1d
+from convcheck import corr1d
 
 WEEK = np.array([5, 3, 2, 2, 4, -7, -9], float)  # sums to zero: busy weekdays, quiet weekends
 AVERAGE = np.full(7, 1 / 7)

@@ -5,7 +5,7 @@ Run ``python examples/video.py``.
 
 import numpy as np
 
-from convcheck.reference import corr3d
+from convcheck import corr3d
 
 # Sizes 2, 1, 1 along time, height and width.
 MOTION = np.array([-1, 1]).reshape(2, 1, 1)
