@@ -8,6 +8,7 @@ __all__ = [
     "ParseError",
     "ShapeError",
     "TargetRaisedError",
+    "MisshapenError",
     "UnsupportedError",
     "UsageError",
 ]
@@ -35,6 +36,10 @@ class UsageError(ConvcheckError):
 
 class UnsupportedError(ConvcheckError):
     """The target says, by NotImplementedError, that it does not take this problem: counted, not judged."""
+
+
+class MisshapenError(ConvcheckError):
+    """The target returned an array of another shape than the sizes give; the message shows both."""
 
 
 class TargetRaisedError(ConvcheckError):

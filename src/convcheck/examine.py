@@ -11,7 +11,7 @@ import numpy as np
 from convcheck.cases import Case
 from convcheck.claim import Verdict, judge
 from convcheck.engines.base import Conv, Engine
-from convcheck.errors import TargetRaisedError, UnsupportedError
+from convcheck.errors import MisshapenError, TargetRaisedError, UnsupportedError
 from convcheck.laws import BY_NAME
 from convcheck.plan import Profile, Slice, cases_of
 from convcheck.search import search
@@ -37,6 +37,8 @@ def examine(engine: Engine, case: Case) -> Outcome:
             return Outcome(case, judge(claim))
     except UnsupportedError as error:
         return Outcome(case, None, str(error))
+    except MisshapenError as error:
+        return Outcome(case, Verdict(ok=False, reason=str(error), ratio=np.inf))
     except TargetRaisedError as error:
         return Outcome(case, Verdict(ok=False, reason=f"raised {error}", ratio=np.inf))
 

@@ -141,6 +141,7 @@ class _Run:
 
     def conclude(self, law: Law, tally: Tally) -> LawResult:
         """Turn a law's counts into its result, with the smallest counterexample."""
+        why = max(tally.skipped, key=lambda text: tally.skipped[text], default="no case")
         return LawResult(
             law.name,
             judged=tally.judged,
@@ -150,6 +151,7 @@ class _Run:
             skipped=dict(sorted(tally.skipped.items())),
             violation=self.violation(law, tally) if tally.failures else None,
             seconds=tally.seconds,
+            reason="" if tally.judged else why,
         )
 
     def violation(self, law: Law, tally: Tally) -> Violation:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -19,23 +20,48 @@ from convcheck.errors import ShapeError
 from convcheck.operands import Fill, make
 from convcheck.problem import Problem
 
-__all__ = ["complexity", "shrink", "simpler"]
+__all__ = ["MOVES", "complexity", "shrink"]
 
 Fails = Callable[[Case], bool]
 #: operands with more elements than this keep their fill
 LISTED = 256
+#: points of an operand whose values are made smaller one by one
+FEW = 12
+#: values that show much at a glance: the smallest, and those that need one bit more than bf16, f16 and f32 have
+_TELLING = (1.0, 3.0, 257.0, 2049.0, 16777217.0)
 
 
 def shrink(case: Case, fails: Fails, *, seconds: float = 10.0, tries: int = 3000) -> Case:
-    """Return the simplest case that `fails` still accepts, by greedy descent within a time and a number of tries."""
-    deadline = time.monotonic() + seconds
+    """Return the simplest case that `fails` still accepts, by greedy descent within a time and a number of tries.
+
+    Moves are repeated while they succeed, and taken in turn, problem first, until none does.
+    """
+    budget = _Budget(time.monotonic() + seconds, tries)
+    before = None
+    while case != before:
+        before = case
+        for move in MOVES:
+            case = _descend(case, fails, move, budget)
+    return case
+
+
+@dataclass
+class _Budget:
+    deadline: float
+    tries: int
+
+    def spent(self) -> bool:
+        self.tries -= 1
+        return self.tries < 0 or time.monotonic() > self.deadline
+
+
+def _descend(case: Case, fails: Fails, move: Callable[[Case], Iterator[Case]], budget: _Budget) -> Case:
     found = True
     while found:
         found = False
-        for candidate in simpler(case):
-            if tries <= 0 or time.monotonic() > deadline:
+        for candidate in move(case):
+            if budget.spent():
                 return case
-            tries -= 1
             if fails(candidate):
                 case, found = candidate, True
                 break
@@ -50,33 +76,35 @@ def complexity(case: Case) -> tuple[float, ...]:
     return (elements, parameters, list(DTYPES).index(p.dtype), *(_fill_order(fill) for fill in case.fills))
 
 
-def simpler(case: Case) -> Iterator[Case]:
-    """Candidates that are simpler than a case, the boldest first."""
-    for problem in _simpler_problems(case.problem):
-        fills = case.fills if problem.bias == case.problem.bias else case.fills[:2]
-        yield case.replace(problem=problem, fills=fills)
-        if any(fill.points for fill in fills):
-            yield from _cropped(case, problem, fills)
-    yield from _simpler_operands(case)
-
-
 # -- the problem -------------------------------------------------------------------------------------------
 
 
-def _simpler_problems(p: Problem) -> Iterator[Problem]:
-    for changes in _changes(p):
-        try:
-            candidate = p.replace(**changes)
-        except ShapeError:
-            continue
-        if candidate != p and candidate.is_valid and (min(candidate.size) > 0):
-            yield candidate
+def _problem_move(changes: Callable[[Problem], Iterator[dict[str, Any]]]) -> Callable[[Case], Iterator[Case]]:
+    """Turn changes of a problem into candidates: those that still make a problem that fits."""
+
+    def move(case: Case) -> Iterator[Case]:
+        for change in changes(case.problem):
+            try:
+                problem = case.problem.replace(**change)
+            except ShapeError:
+                continue
+            if problem == case.problem or not problem.is_valid or min(problem.size) == 0:
+                continue
+            fills = case.fills if problem.bias == case.problem.bias else case.fills[:2]
+            if all(_representable(fill, problem.dtype) for fill in fills):
+                yield case.replace(problem=problem, fills=fills)
+                yield from _cropped(case, problem, fills)
+
+    return move
 
 
-def _changes(p: Problem) -> Iterator[dict[str, Any]]:
-    c, o = p.channels_per_group, p.filters_per_group
+def _fewer_axes(p: Problem) -> Iterator[dict[str, Any]]:
     for axis in range(p.ndim if p.ndim > 1 else 0):
         yield {name: _without(getattr(p, name), axis) for name in _AXES}
+
+
+def _fewer_channels(p: Problem) -> Iterator[dict[str, Any]]:
+    c, o = p.channels_per_group, p.filters_per_group
     for groups in _smaller(p.groups, 1):
         yield {"groups": groups, "channels": groups * c, "filters": groups * o}
     for batch in _smaller(p.batch, 1):
@@ -85,34 +113,51 @@ def _changes(p: Problem) -> Iterator[dict[str, Any]]:
         yield {"channels": p.groups * channels}
     for filters in _smaller(o, 1):
         yield {"filters": p.groups * filters}
+
+
+def _plainer(p: Problem) -> Iterator[dict[str, Any]]:
     if p.bias:
         yield {"bias": False}
     if p.same:
         yield {"same": False}
     if p.dtype != "f32":
         yield {"dtype": "f32"}
-    yield from _axis_changes(p)
 
 
-def _axis_changes(p: Problem) -> Iterator[dict[str, Any]]:
-    """One axis at a time, and all axes at once for engines that take no unequal parameters."""
+def _axes_of(p: Problem) -> list[tuple[int, ...]]:
+    """All axes at once, for engines that take no unequal parameters; then one at a time."""
     everywhere = tuple(range(p.ndim))
-    for axes in [everywhere, *((a,) for a in everywhere if p.ndim > 1)]:
-        least = [max(1, r - sum(pad)) for r, pad in zip(p.reach, p.padding, strict=True)]
+    return [everywhere, *((axis,) for axis in everywhere if p.ndim > 1)]
+
+
+def _smaller_sizes(p: Problem) -> Iterator[dict[str, Any]]:
+    least = [max(1, r - sum(pad)) for r, pad in zip(p.reach, p.padding, strict=True)]
+    for axes in _axes_of(p):
         for share in (0.0, 0.5, 0.9):
-            size = _with(p.size, axes, lambda v, a, s=share, low=least: low[a] + int((v - low[a]) * s))
-            yield {"size": size}
+            yield {"size": _with(p.size, axes, lambda v, a, s=share: least[a] + int((v - least[a]) * s))}
         yield {"size": _with(p.size, axes, lambda v, _: v - 1)}
+
+
+def _smaller_steps(p: Problem) -> Iterator[dict[str, Any]]:
+    for axes in _axes_of(p):
         for name in ("stride", "dilation"):
-            yield {name: _with(getattr(p, name), axes, lambda _, __: 1)}
-            yield {name: _with(getattr(p, name), axes, lambda v, _: max(1, v - 1))}
-        for ends in ((0, 0), (1, 0), (0, 1), (1, 1)):
-            yield {
-                "padding": _with(p.padding, axes, lambda v, _, e=ends: (v[0] * e[0], v[1] * e[1])),
-                "same": p.same and ends == (1, 1),
-            }
-            less = _with(p.padding, axes, lambda v, _, e=ends: tuple(max(0, x - 1 + k) for x, k in zip(v, e, strict=True)))
+            for value in (1, 2, 3):
+                yield {name: _with(getattr(p, name), axes, lambda v, _, n=value: min(v, n))}
+        yield {name: _with(getattr(p, name), axes, lambda _, __: 1) for name in ("stride", "dilation")}
+
+
+def _less_padding(p: Problem) -> Iterator[dict[str, Any]]:
+    for axes in _axes_of(p):
+        for low, high in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            kept = _with(p.padding, axes, lambda v, _, a=low, b=high: (v[0] * a, v[1] * b))
+            yield {"padding": kept, "same": p.same and (low, high) == (1, 1)}
+            less = _with(p.padding, axes, lambda v, _, a=low, b=high: (max(0, v[0] - 1 + a), max(0, v[1] - 1 + b)))
             yield {"padding": less, "same": False}
+        yield {"padding": _with(p.padding, axes, lambda v, _: (max(0, v[0] - 1), max(0, v[1] - 1))), "same": False}
+
+
+def _smaller_kernels(p: Problem) -> Iterator[dict[str, Any]]:
+    for axes in _axes_of(p):
         for kernel in (
             _with(p.kernel, axes, lambda _, __: 1),
             _with(p.kernel, axes, lambda v, _: max(1, v // 2)),
@@ -155,31 +200,38 @@ def _cropped(case: Case, problem: Problem, fills: tuple[Fill, ...]) -> Iterator[
         yield case.replace(problem=problem, fills=_put(fills, number, fills[number].replace(points=moved)))
 
 
-def _simpler_operands(case: Case) -> Iterator[Case]:
-    for number in sorted(range(len(case.fills)), key=lambda n: -_fill_order(case.fills[n])):
-        for fill in _simpler_fills(case, number):
-            if _fill_order(fill) < _fill_order(case.fills[number]):
-                yield case.replace(fills=_put(case.fills, number, fill))
+def _operand_move(fills_of: Callable[[Case, int], Iterator[Fill]]) -> Callable[[Case], Iterator[Case]]:
+    """Turn plainer fills of one operand into candidates."""
+
+    def move(case: Case) -> Iterator[Case]:
+        for number, fill in enumerate(case.fills):
+            for plainer in fills_of(case, number):
+                if _fill_order(plainer) < _fill_order(fill):
+                    yield case.replace(fills=_put(case.fills, number, plainer))
+
+    return move
 
 
-def _simpler_fills(case: Case, number: int) -> Iterator[Fill]:
+def _representable(fill: Fill, dtype: str) -> bool:
+    """Whether a dtype holds the numbers of a fill exactly: a law about exact operands speaks of no others."""
+    number = DTYPES[dtype].numpy
+    if fill.kind == "points":
+        return all(value != value or float(np.array(value).astype(number)) == value for _, value in fill.points)
+    return fill.limit <= 2 ** DTYPES[dtype].precision
+
+
+def _plainer_fills(case: Case, number: int) -> Iterator[Fill]:
     fill, role = case.fills[number], case.roles[number]
     if fill.layout != "contiguous":
         yield fill.replace(layout="contiguous")
-    if fill.kind == "zeros":
+    if fill.kind in ("points", "zeros"):
         return
-    if fill.kind != "points":
-        for kind in ("ones", "ramp"):
-            yield Fill(kind, layout=fill.layout)
-        if fill.kind == "dense":
-            yield fill.replace(limit=1)
-            yield fill.replace(limit=max(1, fill.limit // 2))
-        if prod(case.problem.shapes[role]) > LISTED:
-            return
-        fill = _listed(case, number)
-        yield fill
-    yield from _fewer_points(fill)
-    yield from _smaller_values(fill)
+    yield from (Fill(kind, layout=fill.layout) for kind in ("zeros", "ones", "ramp"))
+    if fill.kind == "dense":
+        yield fill.replace(limit=1)
+        yield fill.replace(limit=max(1, fill.limit // 2))
+    if prod(case.problem.shapes[role]) <= LISTED:
+        yield _listed(case, number)
 
 
 def _listed(case: Case, number: int) -> Fill:
@@ -191,22 +243,25 @@ def _listed(case: Case, number: int) -> Fill:
     return Fill("points", points=points, layout=fill.layout)
 
 
-def _fewer_points(fill: Fill) -> Iterator[Fill]:
-    """Return halves, then smaller and smaller pieces, taken out (delta debugging: Zeller, Hildebrandt 2002)."""
-    points, size = fill.points, max(1, len(fill.points) // 2)
-    while points:
-        for start in range(0, len(points), size):
-            yield fill.replace(points=points[:start] + points[start + size :])
-        if size == 1:
-            return
+def _fewer_points(case: Case, number: int) -> Iterator[Fill]:
+    """Take out all, halves, then smaller and smaller pieces (delta debugging: Zeller and Hildebrandt 2002)."""
+    fill = case.fills[number]
+    size = len(fill.points)
+    while size:
+        for start in range(0, len(fill.points), size):
+            left = fill.points[:start] + fill.points[start + size :]
+            yield fill.replace(points=left) if left else Fill("zeros", layout=fill.layout)
         size //= 2
 
 
-def _smaller_values(fill: Fill) -> Iterator[Fill]:
-    for number, (index, value) in enumerate(fill.points):
-        for less in (1.0, float(np.trunc(value / 2)), float(np.trunc(value))):
+def _smaller_values(case: Case, number: int) -> Iterator[Fill]:
+    fill = case.fills[number]
+    if len(fill.points) > FEW:
+        return
+    for which, (index, value) in enumerate(fill.points):
+        for less in (*_TELLING, float(np.trunc(value / 2)), float(np.trunc(value))):
             if 0 < abs(less) < abs(value) or (less == 1 and value == -1):
-                yield fill.replace(points=_put(fill.points, number, (index, less)))
+                yield fill.replace(points=_put(fill.points, which, (index, less)))
 
 
 def _put(values: tuple[Any, ...], number: int, value: Any) -> tuple[Any, ...]:
@@ -222,3 +277,11 @@ def _fill_order(fill: Fill) -> float:
     else:
         order = 10_000.0 * (1 + kinds.index(fill.kind)) + fill.limit / (1 + fill.limit) if fill.kind != "zeros" else 0.0
     return order + 1e6 * (fill.layout != "contiguous")
+
+
+#: moves in the order in which they are tried: what makes a case smallest comes first
+MOVES = (
+    *map(_problem_move, (_fewer_axes, _fewer_channels, _smaller_sizes, _smaller_kernels, _less_padding)),
+    *map(_problem_move, (_smaller_steps, _plainer)),
+    *map(_operand_move, (_plainer_fills, _fewer_points, _smaller_values)),
+)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from convcheck.bounds import Numerics, expect, is_exact
-from convcheck.errors import TargetRaisedError, UnsupportedError
+from convcheck.errors import MisshapenError, TargetRaisedError, UnsupportedError
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
@@ -102,7 +102,6 @@ class Conv:
         self.engine = engine
         self.map = which
         self.numerics = engine.numerics
-        self.calls = 0
         self._before = before
 
     def __call__(self, problem: Problem, a: Array, b: Array, bias: Array | None = None) -> Array:
@@ -114,12 +113,22 @@ class Conv:
             If the engine declares, or the target says by NotImplementedError, that it does not take the problem.
         TargetRaisedError
             If the target raises anything else, or returns what is no array.
+        MisshapenError
+            If what it returns has another shape than the sizes give.
         """
         problem = problem.replace(bias=False) if bias is None and problem.bias else problem
+        result = self.unchecked(problem, Operands(a, b, bias))
+        expected = problem.shapes[self.map.result]
+        if result.shape != expected:
+            raise MisshapenError(f"the shape is {result.shape}, not {expected}")
+        return result
+
+    def unchecked(self, problem: Problem, operands: Operands) -> Array:
+        """Call the target on a problem that it takes; the result may have any shape."""
         lacking = self.engine.capabilities.admits(problem)
         if lacking:
             raise UnsupportedError(f"{self.engine.name} does not take {lacking}")
-        return self.attempt(problem, Operands(a, b, bias))
+        return self.attempt(problem, operands)
 
     def slack(
         self, problem: Problem, operands: Operands, *, summed: bool = False, copies: bool = False
@@ -145,7 +154,6 @@ class Conv:
 
     def attempt(self, problem: Problem, operands: Operands) -> Array:
         """Call the target without asking first whether it takes the problem."""
-        self.calls += 1
         self._before()
         flipped = self.engine.convention == "convolution"
         try:

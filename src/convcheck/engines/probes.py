@@ -24,7 +24,7 @@ Array = np.ndarray[Any, Any]
 
 SIZE, KERNEL = (5, 6, 4), (2, 3, 2)
 #: multiply-adds a problem may have, by the seconds that 20,000 of them took: (seconds, limit)
-SPEEDS = ((0.001, 1_000_000), (0.01, 200_000), (float("inf"), 20_000))
+SPEEDS = ((0.001, 1_000_000), (0.005, 100_000), (0.05, 5_000), (float("inf"), 1_000))
 
 
 @dataclass(frozen=True)
@@ -209,8 +209,8 @@ class Prober:
         return False
 
     def _settle_speed(self, caller: Any, problem: Problem, features: frozenset[str]) -> int:
-        kernel = {1: (11,), 2: (5, 5), 3: (3, 3, 3)}[problem.ndim]
-        size = {1: (1830,), 2: (32, 32), 3: (11, 11, 11)}[problem.ndim]
+        kernel = {1: (4,), 2: (2, 2), 3: (2, 2, 1)}[problem.ndim]
+        size = {1: (5003,), 2: (51, 101), 3: (11, 11, 50)}[problem.ndim]
         sample = problem.replace(size=size, kernel=kernel)
         seconds = min(_seconds(caller, sample) for _ in range(4))
         limit = next(limit for bound, limit in SPEEDS if seconds <= bound)

@@ -41,7 +41,9 @@ def invalid_calls(
     if "padding" in features:
         negative = ((-1, -1),) * problem.ndim
         yield "padding -1", _bent(problem, padding=negative, same=False), operands
-    if bias is not None:
+    if "channels" in features:
+        yield "one axis too many", problem, operands._replace(a=a[..., None])
+    if bias is not None and problem.filters > 1:
         yield "bias one too long", problem, operands._replace(bias=np.append(bias, bias[:1]))
 
 

@@ -61,11 +61,14 @@ def _special_reaches(conv: Conv, problem: Problem, operands: Operands, special: 
     finite[at] = 0
     mark = np.zeros(a.shape)
     mark[at] = 1
-    hit = contract(Map.FORWARD, problem.replace(bias=False), mark, b)  # each is touched by one tap at most
+    bare = problem.replace(bias=False)
+    sees = contract(Map.FORWARD, bare, mark, np.ones(b.shape)) != 0
+    weight = contract(Map.FORWARD, bare, mark, b)  # an output meets the marked element in one tap at most
     clean = contract(Map.FORWARD, problem, finite, b, bias)
-    with np.errstate(invalid="ignore"):
-        expected = np.where(hit == 0, clean, hit * special).astype(a.dtype)
-    return Claim(conv(problem, poisoned, b, bias), expected, conv.slack(problem, Operands(finite, b, bias)))
+    expected = np.where(sees, weight * special, clean).astype(a.dtype)
+    got = conv(problem, poisoned, b, bias)
+    by_zero = sees & (weight == 0)  # an engine may leave out a product by zero
+    return Claim(np.where(by_zero, expected, got), expected, conv.slack(problem, Operands(finite, b, bias)))
 
 
 def _dense_weight(conv: Conv, problem: Problem, w: Array) -> Array:

@@ -99,6 +99,17 @@ class Report:
         return not (self.violations or self.vacuous or self.interrupted)
 
     @property
+    def verdict(self) -> str:
+        """``conforms``, ``violated``, ``too little judged``, or ``interrupted``."""
+        return {0: "conforms", 1: "violated", 3: "too little judged", 130: "interrupted"}[self.exit_code]
+
+    @property
     def exit_code(self) -> int:
         """0 conforms; 1 a law is violated; 3 too little was judged; 130 interrupted."""
         return 130 if self.interrupted else 1 if self.violations else 3 if self.vacuous else 0
+
+    def __str__(self) -> str:
+        """Return the report as the terminal shows it, in plain text."""
+        from convcheck.report.terminal import report_text
+
+        return report_text(self)

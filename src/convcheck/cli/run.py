@@ -1,0 +1,134 @@
+"""``convcheck run``: the verdict on a target."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convcheck.cli.options import Names, Workers, engine_options, isolation_options, target_options, words
+
+if TYPE_CHECKING:
+    from convcheck.plan import Profile
+    from convcheck.report.model import Report
+
+__all__ = ["run"]
+
+_SECONDS = click.FloatRange(min=0)
+
+
+def _checked_path(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse, before any work is done, a file that could not be written at its end."""
+    if value is not None and not (value.absolute().parent.is_dir() and os.access(value.absolute().parent, os.W_OK)):
+        raise click.BadParameter(f"{value.parent} is no directory that can be written to", ctx, param)
+    return value
+
+
+@click.command()
+@click.argument("target")
+@click.option("-x", "stop_at_first", is_flag=True, help="Stop at the first violated law.")
+@click.option("-n", "workers", type=Workers(), default=1, help="Worker processes that share the laws.")
+@isolation_options
+@target_options
+@click.option("--laws", type=Names(), default=(), help="Judge these laws only.")
+@click.option("--exclude-laws", type=Names(), default=(), help="Leave these laws out.")
+@click.option("--profile", type=click.Choice(["smoke", "gate", "nightly"]), default="gate", show_default=True,
+              help="How much is done: seconds, under a minute, or much.")
+@click.option("--max-examples", type=click.IntRange(min=1), metavar="N",
+              help="Cases for each law and map, chosen freely, instead of the profile's.")
+@click.option("--max-time", type=_SECONDS, metavar="S", help="Seconds after which no new case is begun.")
+@click.option("--shrink-time", type=_SECONDS, metavar="S", help="Seconds to make one counterexample smaller.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Chooses the cases.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), callback=_checked_path,
+              metavar="FILE", help="Write the report there, too.")
+@click.pass_context
+def run(ctx: click.Context, target: str, json_file: Path | None, **given: Any) -> None:
+    """Judge TARGET, package.module:attribute or an adapter's name, by the laws of convolution."""
+    from convcheck.cli.console import make_console, show
+    from convcheck.report.replay import replay_with
+    from convcheck.report.terminal import report_lines
+
+    report = _verify(target, given)
+    replay = replay_with(target, words(given))
+    if json_file:
+        from convcheck.report.document import document, write
+
+        write(json_file, document(report, _bearing(given), replay))
+    console = make_console()
+    show(console, report_lines(report, console.width, replay, words(given)))
+    ctx.exit(report.exit_code)
+
+
+def _verify(target: str, given: dict[str, Any]) -> Report:
+    """Run, and show how far it is."""
+    from convcheck.cli.console import make_console
+    from convcheck.cli.progress import Watch
+    from convcheck.plan import select
+    from convcheck.run import verify
+
+    chosen = select(given["laws"], given["exclude_laws"])
+    isolation = {name: given[name] for name in ("isolate", "workers", "call_timeout", "memory_limit") if given[name]}
+    import inspect
+    isolation = {k: v for k, v in isolation.items() if k in inspect.signature(verify).parameters}
+    with Watch(make_console(stderr=True), len(chosen)) as watch, _terminated_as_interrupted():
+        return verify(
+            target,
+            laws=given["laws"],
+            exclude_laws=given["exclude_laws"],
+            profile=_profile(given),
+            seed=given["seed"],
+            stop_at_first=given["stop_at_first"],
+            progress=watch.step,
+            **isolation,
+            **engine_options(given),
+        )
+
+
+def _profile(given: dict[str, Any]) -> Profile:
+    """Return the profile with what the options change.
+
+    A person who asks for N cases wants N: the sweep over combinations of classes, whose length is its own, is left
+    out, and Hypothesis gets at most a quarter.
+    """
+    from convcheck.plan import profile_named
+
+    profile = profile_named(given["profile"])
+    count = given["max_examples"]
+    if count is not None:
+        search = min(profile.search, count // 4)
+        free = count - search
+        profile = profile.replace(pairs=False, triples=False, random=free, certifying=free, search=search)
+    if given["max_time"] is not None:
+        profile = profile.replace(seconds=given["max_time"])
+    if given["shrink_time"] is not None:
+        profile = profile.replace(shrink_seconds=given["shrink_time"])
+    return profile
+
+
+def _bearing(given: dict[str, Any]) -> dict[str, Any]:
+    """Options that bear on the verdict, by name; the number of workers is none."""
+    return {name: value for name, value in given.items() if name != "workers" and value not in (None, (), False)}
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does: with what is known so far."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

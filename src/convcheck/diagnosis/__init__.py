@@ -1,0 +1,7 @@
+"""From wrong results to words: which mistake makes a convolution compute what it computes."""
+
+from __future__ import annotations
+
+from convcheck.diagnosis.diagnosis import Diagnosis, diagnose
+
+__all__ = ["Diagnosis", "diagnose"]

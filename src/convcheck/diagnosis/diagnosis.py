@@ -1,0 +1,179 @@
+"""What a target computes instead of the convolution that it was asked for, in words."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from convcheck.conditions import smallest_condition
+from convcheck.diagnosis.evidence import (
+    Observation,
+    call,
+    call_as_is,
+    dense,
+    mapped,
+    observe,
+    observe_impulses,
+    work,
+)
+from convcheck.diagnosis.mistakes import Scope
+from convcheck.diagnosis.nearby import enlarged, templates
+from convcheck.diagnosis.precision import lost_bits, probed
+from convcheck.diagnosis.search import explain
+from convcheck.diagnosis.triples import where_wrong, wrong_triples
+from convcheck.engines.base import Conv, Engine
+from convcheck.errors import UnsupportedError
+from convcheck.layouts import LAYOUTS, arrange
+from convcheck.problem import Map, Problem
+
+__all__ = ["Diagnosis", "diagnose"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found, in words.
+
+    ``known`` says that the words account for all wrong results; ``details`` are sentences that add to them: on
+    what the target is right all the same, or, where nothing is known, single products that are wrong.
+    """
+
+    words: str
+    known: bool
+    details: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """All of it, a sentence a line."""
+        return "\n  ".join((self.words, *self.details))
+
+
+def diagnose(engine: Engine, problem: Problem, which: Map = Map.FORWARD) -> Diagnosis:
+    """Say what a target computes instead of a map: on a problem, and on others near it that it takes.
+
+    Nothing that the target does makes this raise. Where it is right on the problem itself, the others decide.
+    """
+    if which not in engine.capabilities.maps:
+        return Diagnosis(f"does not offer {which}", known=False)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        found = _diagnose(Conv(engine, which), problem)
+    return found if which is Map.FORWARD else replace(found, words=f"{which}: {found.words}")
+
+
+def _diagnose(conv: Conv, problem: Problem) -> Diagnosis:
+    observations = list(_observations(conv, problem))
+    if not observations:
+        lacking = conv.engine.capabilities.admits(problem)
+        return Diagnosis(f"does not take {lacking or problem}", known=False)
+    raised = [o for o in observations if o.error]
+    wrong = sorted((o for o in observations if o.wrong), key=lambda o: work(o.problem))
+    if raised and (raised[0].near or not wrong):
+        rest = _elsewhere(conv, wrong, observations)
+        return Diagnosis(f"{raised[0].error} on {raised[0].problem}", known=True, details=rest)
+    return _explained(conv, wrong, observations) if wrong else _beyond(conv, problem)
+
+
+def _elsewhere(conv: Conv, wrong: Sequence[Observation], observations: Sequence[Observation]) -> tuple[str, ...]:
+    if not wrong:
+        return ()
+    rest = _explained(conv, wrong, observations)
+    return (f"where it does not raise: {rest.words}", *rest.details)
+
+
+def _observations(conv: Conv, problem: Problem) -> Iterator[Observation]:
+    """Results on the problem, on enlargements of it, and on a problem of every kind that the target takes."""
+    bare = problem if conv.map is Map.FORWARD else problem.replace(bias=False)
+    offered, seen = conv.engine.capabilities, {bare}
+    if problem.is_valid:
+        yield from observe(conv, bare, seeds=4, near=True)
+        yield from observe_impulses(conv, bare)
+    if problem.ndim not in offered.ndims or problem.dtype not in offered.dtypes:
+        return
+    kinds = [probed(conv, problem), *templates(problem.ndim, problem.dtype, offered)]
+    for near, others in ((True, enlarged(bare, offered)), (False, filter(None, kinds))):
+        for other in others:
+            asked = other.replace(bias=other.bias and conv.map is Map.FORWARD)
+            if asked not in seen and work(asked) <= offered.work_limit:
+                seen.add(asked)
+                yield from observe(conv, asked, near=near)
+
+
+def _explained(conv: Conv, wrong: Sequence[Observation], observations: Sequence[Observation]) -> Diagnosis:
+    """Try one mistake on everything, then two at once, then one on the problem that was asked about."""
+    right = [o for o in observations if o.got is not None and not o.wrong]
+    near = [o for o in wrong if o.near]
+    for failing, pairs in ((wrong, False), (wrong, True), (near, False)):
+        if not failing:
+            continue
+        scope = Scope(conv.map, failing[0].problem.ndim, conv.engine.convention, failing)
+        found = explain(scope, right, pairs=pairs)
+        if found:
+            notes = [_condition(observations)] if found.right < len(right) else []
+            if len(failing) < len(wrong):
+                notes = [f"{len(wrong) - len(failing)} wrong results on other problems have another cause"]
+            return Diagnosis(found.words, known=True, details=tuple(filter(None, notes)))
+    return _unknown(conv, wrong, observations)
+
+
+def _condition(observations: Sequence[Observation]) -> str:
+    """Say when it fails, if that can be said without exceptions."""
+    condition = smallest_condition([(o.problem, o.wrong) for o in observations])
+    return f"on the problems tried, it {condition}" if condition.startswith("fails whenever") else ""
+
+
+def _unknown(conv: Conv, wrong: Sequence[Observation], observations: Sequence[Observation]) -> Diagnosis:
+    first = next((o for o in wrong if o.near), wrong[0])
+    details = [_condition(observations), _oddity(first), where_wrong(first)]
+    if not _is_steady(conv, first):
+        words = "not deterministic: equal operands give different results"
+        return Diagnosis(words, known=True, details=tuple(filter(None, details)))
+    details += wrong_triples(conv, first.problem) or wrong_triples(conv, wrong[0].problem)
+    return Diagnosis("no known mistake explains it", known=False, details=tuple(filter(None, details)))
+
+
+def _oddity(o: Observation) -> str:
+    """Say what is odd about a result at first sight: its shape, or elements that are no numbers."""
+    got = np.empty(0) if o.got is None else o.got
+    if got.shape != o.expected.shape:
+        return f"returns shape {got.shape}, not {o.expected.shape}, on {o.problem}"
+    count = np.count_nonzero(~np.isfinite(got))
+    return f"{count} of {got.size} elements are NaN or infinite on {o.problem}" if count else ""
+
+
+def _is_steady(conv: Conv, o: Observation) -> bool:
+    """Whether three calls on the same operands give the same result."""
+    first, *others = (call(conv, o.problem, o.operands)[0] for _ in range(3))
+    return all(_equal(first, other) for other in others)
+
+
+def _equal(one: Array | None, other: Array | None) -> bool:
+    return one is not None and other is not None and np.array_equal(one, other, equal_nan=True)
+
+
+def _beyond(conv: Conv, problem: Problem) -> Diagnosis:
+    """Right on small integers: bits may get lost, or operands that are not contiguous be misread."""
+    lost = lost_bits(conv, problem)
+    if lost:
+        return Diagnosis(lost, known=True)
+    exact = problem.is_valid and not conv.numerics.normwise
+    misread = [name for name in LAYOUTS if _misreads(conv, problem, name)] if exact else []
+    if misread:
+        words = f"misreads operands that are not contiguous: {', '.join(misread)}"
+        return Diagnosis(words, known=True)
+    return Diagnosis("no difference found", known=True)
+
+
+def _misreads(conv: Conv, problem: Problem, layout: str) -> bool:
+    """Whether equal operands give another result when they are laid out otherwise."""
+    arranged = mapped(dense(conv, problem, seed=0), lambda array: arrange(array, layout))
+    try:
+        # a copy is contiguous, and has the values that a broadcast operand has come to have
+        results = call_as_is(conv, problem, arranged)[0], call(conv, problem, arranged)[0]
+    except UnsupportedError:
+        return False
+    return not _equal(*results)

@@ -1,0 +1,135 @@
+"""Mistakes in the parameters of the spatial axes: stride, dilation, padding, and the size that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import permutations
+
+from convcheck.diagnosis.mistakes.mistake import Mistake, Scope, along, subsets
+from convcheck.diagnosis.model import BORDERS, Axis, Model
+
+__all__ = ["one_axis", "other_axis"]
+
+Change = Callable[[Axis], Axis]
+
+
+def _padding(low: Callable[[Axis], int], high: Callable[[Axis], int]) -> Change:
+    return lambda axis: axis._replace(low=low(axis), high=high(axis))
+
+
+def _grown(low: int, high: int) -> Change:
+    return lambda axis: axis._replace(low=axis.low + low, high=axis.high + high)
+
+
+def _reach(axis: Axis) -> int:
+    return axis.dilation * (axis.kernel - 1)
+
+
+def _shifted(by: int) -> Change:
+    return lambda axis: axis._replace(low=axis.low - by, high=axis.high + by)
+
+
+def _late(by: int) -> Change:
+    """Every output position holds what belongs ``by`` positions before."""
+    return lambda axis: axis._replace(low=axis.low + by * axis.stride, high=axis.high - by * axis.stride)
+
+
+#: words, and the change of one axis that they mean; said of all axes or of some
+CHANGES: tuple[tuple[str, Change], ...] = (
+    ("stride ignored", lambda a: a._replace(stride=1)),
+    ("dilation ignored", lambda a: a._replace(dilation=1)),
+    ("padding ignored", lambda a: a._replace(low=0, high=0)),
+    ("padding of the two ends exchanged", lambda a: a._replace(low=a.high, high=a.low)),
+    ("padding only at the low end", lambda a: a._replace(high=0)),
+    ("padding only at the high end", lambda a: a._replace(low=0)),
+    ("all padding at the low end", _padding(lambda a: a.low + a.high, lambda _: 0)),
+    ("all padding at the high end", _padding(lambda _: 0, lambda a: a.low + a.high)),
+    ("low padding used at both ends", lambda a: a._replace(high=a.low)),
+    ("high padding used at both ends", lambda a: a._replace(low=a.high)),
+    ("padding doubled", _padding(lambda a: 2 * a.low, lambda a: 2 * a.high)),
+    ("stride and dilation exchanged", lambda a: a._replace(stride=a.dilation, dilation=a.stride)),
+    ("dilation used as stride", lambda a: a._replace(stride=a.dilation)),
+    ("stride used as dilation", lambda a: a._replace(dilation=a.stride)),
+    ("stride one too large", lambda a: a._replace(stride=a.stride + 1)),
+    ("stride one too small", lambda a: a._replace(stride=max(1, a.stride - 1))),
+    ("dilation one too large", lambda a: a._replace(dilation=a.dilation + 1)),
+    ("dilation one too small", lambda a: a._replace(dilation=max(1, a.dilation - 1))),
+    *((f"output shifted by {by:+d}", _late(by)) for by in (1, -1, 2, -2)),
+    *((f"input shifted by {-by:+d}", _shifted(by)) for by in (1, -1, 2, -2)),
+    ("padding one too large", _grown(1, 1)),
+    ("padding one too small", _grown(-1, -1)),
+    *(
+        (f"padding one too {'large' if by > 0 else 'small'} at the {end} end", _grown(*ends))
+        for by in (1, -1)
+        for end, ends in (("low", (by, 0)), ("high", (0, by)))
+    ),
+    *(
+        (f"padding holds {border} instead of zeros", lambda a, border=border: a._replace(border=border))
+        for border in BORDERS
+        if border != "zeros"
+    ),
+    ("padding multiplied by the dilation", _padding(lambda a: a.low * a.dilation, lambda a: a.high * a.dilation)),
+    ("padding multiplied by the stride", _padding(lambda a: a.low * a.stride, lambda a: a.high * a.stride)),
+    ("padded as for mode 'full'", _padding(_reach, _reach)),
+    ("padded as for mode 'same'", _padding(lambda a: _reach(a) // 2, lambda a: _reach(a) - _reach(a) // 2)),
+    ("output size rounded up instead of down", lambda a: a._replace(extra=a.stride - 1)),
+    ("output size computed without dilation", lambda a: a._replace(extra=_reach(a) - a.kernel + 1)),
+    ("output size computed without padding", lambda a: a._replace(extra=-a.low - a.high)),
+    ("output one too long", lambda a: a._replace(extra=a.stride)),
+)  # fmt: skip
+
+
+def one_axis(scope: Scope) -> Iterator[Mistake]:
+    """A parameter is wrong along all axes, or along some."""
+    yield Mistake("'same' pads the odd element at the wrong end", _wrong_end)
+    for axes in subsets(scope.ndim):
+        for words, change in CHANGES:
+            common = len(axes) == scope.ndim
+            yield Mistake(along(words, axes, scope.ndim), _along(axes, change), common)
+
+
+def other_axis(scope: Scope) -> Iterator[Mistake]:
+    """A parameter of one axis is used along another."""
+    for number, fields in _PARAMETERS.items():
+        for a, b in permutations(range(scope.ndim), 2):
+            if a < b:
+                yield Mistake(f"{number} of axes {a} and {b} swapped", _reordered(fields, {a: b, b: a}), True)
+        for a in range(scope.ndim if scope.ndim > 1 else 0):
+            everywhere = dict.fromkeys(range(scope.ndim), a)
+            yield Mistake(f"{number} of axis {a} used along every axis", _reordered(fields, everywhere), True)
+        for a, b in permutations(range(scope.ndim if scope.ndim > 2 else 0), 2):
+            yield Mistake(f"{number} of axis {a} used along axis {b}", _reordered(fields, {b: a}))
+
+
+_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "stride": ("stride",),
+    "dilation": ("dilation",),
+    "padding": ("low", "high"),
+    "low padding": ("low",),
+    "high padding": ("high",),
+    "stride, padding and dilation": ("stride", "low", "high", "dilation"),
+    "stride and dilation": ("stride", "dilation"),
+}
+
+
+def _along(axes: tuple[int, ...], change: Change) -> Callable[[Model], Model]:
+    return lambda model: model.replace(
+        axes=tuple(change(axis) if number in axes else axis for number, axis in enumerate(model.axes))
+    )
+
+
+def _reordered(fields: tuple[str, ...], source: dict[int, int]) -> Callable[[Model], Model]:
+    """Take fields of each axis from the axis that ``source`` names."""
+
+    def edit(model: Model) -> Model:
+        taken = [model.axes[source.get(number, number)] for number in range(len(model.axes))]
+        axes = zip(model.axes, taken, strict=True)
+        return model.replace(axes=tuple(a._replace(**{f: getattr(b, f) for f in fields}) for a, b in axes))
+
+    return edit
+
+
+def _wrong_end(model: Model) -> Model:
+    if not model.problem.same:
+        return model
+    return model.replace(axes=tuple(axis._replace(low=axis.high, high=axis.low) for axis in model.axes))

@@ -1,0 +1,130 @@
+"""Problems near one that fails: larger, with all parameters distinct, so that a mistake shows which one it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from convcheck.engines.base import Capabilities
+from convcheck.problem import Problem, Sizes
+
+__all__ = ["enlarged", "templates"]
+
+Pairs = Sequence[tuple[int, int]]
+
+
+def enlarged(problem: Problem, offered: Capabilities) -> Iterator[Problem]:
+    """The problem with larger sizes, a larger kernel, more channels: its other parameters stay."""
+    grow = (3, 4, 5)[: problem.ndim]
+    size = tuple(s + g for s, g in zip(problem.size, grow, strict=True))
+    kernel = tuple(k + g for k, g in zip(problem.kernel, (1, 2, 1), strict=False))
+    larger = tuple(
+        s + d * (after - before) + 1
+        for s, d, before, after in zip(size, problem.dilation, problem.kernel, kernel, strict=True)
+    )
+    g, c, o = problem.groups, problem.channels_per_group, problem.filters_per_group
+    wide = {"batch": problem.batch + 1, "channels": g * (c + 1), "filters": g * (o + 2)}
+    kept: dict[str, Any] = {"kernel": kernel, "size": larger}
+    if problem.same:
+        kept["padding"] = _same(kernel, problem.dilation)
+    for changes in ({"size": size}, kept, {"size": size, **wide}):
+        yield from _fitted(problem.replace(**changes), offered)
+
+
+def templates(ndim: int, dtype: str, offered: Capabilities) -> Iterator[Problem]:
+    """Problems of every kind: one parameter at a time, then all of them, then many channels and long axes."""
+    for options in _TEMPLATES:
+        yield from _fitted(_build(ndim, dtype, **options), offered)
+
+
+_UNEVEN: Pairs = ((1, 2), (2, 0), (0, 1))
+#: per-axis values, of which the first ``ndim`` are taken; ``extra`` is what the axis has beyond the kernel's reach
+_TEMPLATES: tuple[dict[str, Any], ...] = (
+    {"kernel": (2, 3, 2), "extra": (3, 4, 2)},
+    {"kernel": (3, 3, 3), "extra": (2, 4, 1)},
+    {"kernel": (2, 2, 2), "extra": (3, 3, 3)},
+    {"kernel": (3, 2, 2), "extra": (5, 8, 3), "stride": (2, 3, 2)},
+    {"kernel": (2, 3, 2), "extra": (3, 4, 2), "dilation": (3, 2, 2)},
+    {"kernel": (3, 2, 2), "extra": (3, 5, 2), "dilation": (2, 2, 2)},
+    {"kernel": (3, 2, 2), "extra": (5, 7, 4), "stride": (3, 2, 1), "dilation": (2, 4, 3)},
+    {"kernel": (3, 2, 2), "extra": (4, 5, 3), "padding": _UNEVEN},
+    {"kernel": (3, 4, 2), "extra": (4, 5, 3), "padding": ((2, 2), (1, 1), (1, 1))},
+    {"kernel": (3, 2, 2), "extra": (4, 5, 3), "padding": ((3, 3), (2, 2), (1, 1)), "stride": (2, 3, 2)},
+    {"kernel": (2, 4, 2), "extra": (4, 5, 3), "same": True},
+    {"kernel": (4, 4, 4), "extra": (3, 4, 2), "same": True},
+    {"kernel": (2, 3, 1), "extra": (3, 4, 2), "batch": 3, "channels": 3, "filters": 4},
+    {"kernel": (2, 3, 1), "extra": (2, 4, 2), "groups": 3, "channels": 6, "filters": 6},
+    {"kernel": (2, 2, 1), "extra": (2, 4, 1), "groups": 4, "channels": 4, "filters": 8},
+    {"kernel": (2, 1, 1), "extra": (1, 2, 0), "channels": 21, "filters": 19},
+    {"kernel": (2, 2, 2), "extra": (1, 20, 1)},
+    {"kernel": (2, 2, 2), "extra": (20, 1, 1)},
+    {"kernel": (2, 2, 2), "extra": (1, 130, 1)},
+    {"kernel": (2, 2, 2), "extra": (130, 1, 1)},
+    {"kernel": (1, 1, 1), "extra": (6, 8, 4), "channels": 2, "filters": 3},
+    {"kernel": (1, 1, 1), "extra": (6, 8, 4), "stride": (2, 3, 2), "padding": ((2, 2), (1, 1), (1, 1))},
+    {"kernel": (3, 4, 2), "extra": (0, 0, 0), "channels": 2},
+    {"kernel": (3, 3, 3), "extra": (0, 0, 0), "padding": _UNEVEN},
+    {"kernel": (1, 3, 2), "extra": (3, 4, 2), "dilation": (2, 3, 2)},
+    {"kernel": (10, 9, 1), "extra": (3, 4, 2)},
+    {"kernel": (9, 8, 1), "extra": (8, 9, 2), "stride": (2, 3, 1), "dilation": (2, 2, 1)},
+    {"kernel": (2, 3, 2), "extra": (4, 2, 1), "bias": True, "batch": 2, "filters": 5},
+    {"kernel": (2, 3, 2), "extra": (1, 4, 2), "bias": True, "batch": 3, "filters": 5},
+    {"kernel": (2, 3, 2), "extra": (1, 4, 2), "bias": True, "channels": 2, "filters": 3},
+    {
+        "kernel": (2, 3, 2), "extra": (7, 8, 3), "stride": (3, 2, 1), "dilation": (2, 3, 2),
+        "padding": ((1, 0), (2, 1), (1, 1)), "batch": 2, "groups": 2, "channels": 6, "filters": 4, "bias": True,
+    },
+)  # fmt: skip
+
+
+def _build(ndim: int, dtype: str, *, extra: Sizes, **options: Any) -> Problem:
+    def own(name: str, default: Any) -> tuple[Any, ...]:
+        return tuple(options.get(name, (default,) * 3))[:ndim]
+
+    kernel, dilation, padding = own("kernel", 1), own("dilation", 1), own("padding", (0, 0))
+    same = options.get("same", False)
+    size = tuple(d * (k - 1) + 1 + e for d, k, e in zip(dilation, kernel, extra, strict=False))
+    counts = {name: options[name] for name in ("batch", "groups", "channels", "filters", "bias") if name in options}
+    return Problem(
+        size=size, kernel=kernel, stride=own("stride", 1), dilation=dilation, dtype=dtype, same=same,
+        padding=_same(kernel, dilation) if same else padding, **counts,
+    )  # fmt: skip
+
+
+def _same(kernel: Sizes, dilation: Sizes) -> tuple[tuple[int, int], ...]:
+    beyond = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+    return tuple((b // 2, b - b // 2) for b in beyond)
+
+
+def _fitted(problem: Problem, offered: Capabilities) -> Iterator[Problem]:
+    """The problem without what the engine does not take; nothing if it can take no such problem."""
+    features, first = offered.features, problem.padding[0]
+    changes: dict[str, Any] = {}
+    if problem.same and "same-padding" not in features:
+        return
+    for name in ("stride", "dilation"):
+        values = getattr(problem, name)
+        if name not in features:
+            changes[name] = (1,) * problem.ndim
+        elif f"unequal-{name}" not in features:
+            changes[name] = values[:1] * problem.ndim
+    if not problem.same:
+        changes["padding"] = _fitted_padding(problem.padding, features, first)
+    if "groups" not in features and problem.groups > 1:
+        changes["groups"] = 1
+    if "channels" not in features:
+        changes |= {"groups": 1, "channels": 1, "filters": 1}
+    changes |= {"batch": 1} if "batch" not in features else {}
+    changes |= {"bias": False} if "bias" not in features else {}
+    fitted = problem.replace(**changes)
+    if fitted.is_valid and not offered.admits(fitted):
+        yield fitted
+
+
+def _fitted_padding(
+    padding: tuple[tuple[int, int], ...], features: frozenset[str], first: tuple[int, int]
+) -> tuple[tuple[int, int], ...]:
+    if "padding" not in features:
+        return ((0, 0),) * len(padding)
+    pairs = padding if "unequal-padding" in features else (first,) * len(padding)
+    return pairs if "two-sided-padding" in features else tuple((max(p), max(p)) for p in pairs)

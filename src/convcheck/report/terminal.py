@@ -1,0 +1,92 @@
+"""The report that a person reads: what was inferred, one line a law, each violation, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.text import Text
+
+from convcheck.laws import BY_NAME
+from convcheck.report.grouping import grouped
+from convcheck.report.lines import labelled
+from convcheck.report.model import LawResult, Report
+from convcheck.report.replay import Replay, replay_with
+from convcheck.report.summary import plural, summary_lines, why_not
+from convcheck.report.violation import group_lines
+
+__all__ = ["report_lines", "report_text", "violations_text"]
+
+MARKS = {"holds": ("holds", "green"), "violated": ("VIOLATED", "bold red"), "not judged": ("-", "dim")}
+
+
+def report_lines(report: Report, width: int, replay: Replay, options: Sequence[str] = ()) -> Iterator[Text]:
+    """Lines of a whole report, no wider than ``width`` but for what is to be copied."""
+    yield from _head(report, width, options)
+    yield Text()
+    yield from _laws(report.results, width)
+    for group in grouped(report.violations):
+        yield Text()
+        yield from group_lines(group, width, replay)
+    yield Text()
+    yield from summary_lines(report, width)
+
+
+def report_text(report: Report, width: int = 100) -> str:
+    """Return the report as plain text."""
+    return "\n".join(line.plain.rstrip() for line in report_lines(report, width, replay_with(report.target)))
+
+
+def violations_text(report: Report, replay: Replay, width: int = 100) -> str:
+    """Return the violations alone as plain text."""
+    groups = grouped(report.violations)
+    return "\n\n".join("\n".join(line.plain.rstrip() for line in group_lines(g, width, replay)) for g in groups)
+
+
+def _head(report: Report, width: int, options: Sequence[str]) -> Iterator[Text]:
+    """Target, profile, versions, and what was inferred of the target."""
+    yield Text(report.target, "bold")
+    yield from labelled("versions", ", ".join(report.versions), width)
+    yield from labelled("run", ", ".join([f"profile {report.profile}", f"seed {report.seed}", *options]), width)
+    for i, note in enumerate(report.notes):
+        yield from labelled("inferred" if i == 0 else "", note, width)
+
+
+# -- one line a law ------------------------------------------------------------------------------------------
+
+
+def _laws(results: Sequence[LawResult], width: int) -> Iterator[Text]:
+    """One line a law, chapter by chapter."""
+    room = max((len(result.law) for result in results), default=0) + 2
+    chapter = ""
+    for result in results:
+        here = BY_NAME[result.law].chapter if result.law in BY_NAME else ""
+        if here != chapter:
+            yield Text(here, "bold")
+            chapter = here
+        mark, style = MARKS[result.status]
+        name = result.law.ljust(room)
+        before = f"  {mark:<8}  {name}"
+        remark = _remark(result)
+        yield Text(f"  {mark:<8}", style).append(f"  {name}").append(_cut(remark, width - len(before)), "dim")
+
+
+def _remark(result: LawResult) -> str:
+    """What is worth saying of a law on one line."""
+    if not result.judged:
+        return why_not(result)
+    parts = [f"{result.failed:,} of {plural(result.judged, 'case')} fail" + "s" * (result.failed == 1)]
+    if not result.violation:
+        parts = [plural(result.judged, "case")]
+        if result.worst:
+            parts.append(f"worst error {result.worst:.2g} of its bound")
+        if not result.nontrivial:
+            parts.append("nothing but zeros, shapes or exceptions is compared")
+    if result.skipped:
+        count = sum(result.skipped.values())
+        parts.append(f"{count:,} skipped: {max(result.skipped, key=lambda r: result.skipped[r])}")
+    return "; ".join(parts)
+
+
+def _cut(text: str, room: int) -> str:
+    """Shorten a remark to its line; the summary says it all."""
+    return text if len(text) <= room else text[: max(0, room - 3)].rstrip() + "..."

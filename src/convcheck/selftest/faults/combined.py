@@ -1,0 +1,101 @@
+"""Faults that need several conditions at once, sizes off the beaten track, or a call of another kind in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from convcheck.operands import Operands
+from convcheck.problem import Map
+from convcheck.selftest.base import BASE, positions, raw, store
+from convcheck.selftest.call import Call, Request, read_call
+from convcheck.selftest.fault import Fault, plant, plant_apply
+from convcheck.selftest.faults.conditions import Condition, when
+from convcheck.selftest.faults.kernels import flipped
+
+__all__ = ["FAULTS"]
+
+Array = np.ndarray[Any, Any]
+
+_TOGETHER: dict[str, Condition] = {
+    "grouped": lambda call: call.groups > 1,
+    "strided": lambda call: max(call.stride) > 1,
+    "dilated": lambda call: max(call.dilation) > 1,
+    "padded": lambda call: any(map(any, call.padding)),
+    "batched": lambda call: call.batch > 1,
+    "even": lambda call: call.kernel[-1] % 2 == 0,
+    "in-3-axes": lambda call: call.ndim == 3,
+    "in-bf16": lambda call: call.dtype.name == "bfloat16",
+}
+_ALONE: dict[str, Condition] = {
+    "depthwise-3-by-3-stride-2": lambda c: c.channels == 1 and c.groups > 1 and c.kernel[-2:] == (3, 3) and c.stride[-2:] == (2, 2),
+    "depthwise-multiplier-strided": lambda c: c.channels == 1 < c.filters and c.groups > 1 and max(c.stride) > 1,
+    "five-channels": lambda c: c.channels == 5,
+    "seven-channels-grouped": lambda c: c.channels == 7 and c.groups > 1,
+    "twelve-channels": lambda c: c.channels == 12,
+    "channels-33-and-filters-odd": lambda c: c.channels == 33 and c.filters % 2 == 1,
+    "width-14": lambda c: c.size[-1] == 14,
+    "width-17-stride-2": lambda c: c.size[-1] == 17 and c.stride[-1] == 2,
+    "kernel-4-stride-4": lambda c: c.kernel[-1] == c.stride[-1] == 4,
+    "kernel-is-the-stride": lambda c: c.kernel == c.stride and min(c.kernel) > 1,
+    "kernel-13": lambda c: c.kernel[-1] == 13,
+    "whole-kernel-above-4": lambda c: c.kernel == c.size and min(c.kernel) > 4,
+    "whole-kernel-of-two-axes": lambda c: c.kernel == c.size and c.ndim == 2 and min(c.kernel) > 1,
+    "stride-above-kernel-grouped": lambda c: all(s > k for s, k in zip(c.stride, c.kernel, strict=True)) and c.groups > 1,
+    "named-same-dilated-even": lambda c: c.same and max(c.dilation) > 1 and c.kernel[-1] % 2 == 0,
+    "two-sided-strided-dilated": lambda c: any(low != high for low, high in c.padding) and max(c.stride) > 1 < max(c.dilation),
+    "unit-axis-padded": lambda c: 1 in c.size and any(map(any, c.padding)),
+    "one-output-of-many-terms": lambda c: c.places == 1 and c.channels * c.taps > 64,
+    "i8": lambda c: c.dtype.name == "int8",
+    "u8-grouped": lambda c: c.dtype.name == "uint8" and c.groups > 1,
+    "f16-depthwise": lambda c: c.dtype.name == "float16" and c.groups > 1 and c.channels == 1,
+    "dilation-above-3": lambda c: max(c.dilation) > 3,
+    "stride-above-8": lambda c: max(c.stride) > 8,
+    "kernel-above-16": lambda c: max(c.kernel) > 16,
+    "batch-above-8": lambda c: c.batch > 8,
+    "channels-above-100": lambda c: c.channels > 100,
+    "groups-above-100": lambda c: c.groups > 100,
+    "width-above-1100": lambda c: c.output[-1] > 1100,
+    "sums-above-1000-terms": lambda c: c.channels * c.taps > 1000,
+    "planes-above-5000": lambda c: c.places > 5000,
+}
+
+
+def _all(conditions: tuple[Condition, ...]) -> Condition:
+    return lambda call: all(condition(call) for condition in conditions)
+
+
+def _last_wrong(_: Call, __: Operands, y: Array) -> Array:
+    y[..., -1] += np.ones((), y.dtype)
+    return y
+
+
+# -- tables ------------------------------------------------------------------------------------------------
+
+
+def _border_by_first_axis(call: Call, axis: int) -> Array:
+    """The border check of every axis knows the first axis's size only."""
+    table = raw(call, axis)
+    known = min(call.size[0], call.size[axis])
+    return np.where((table >= 0) & (table < known), table, -1)
+
+
+def _widened(lanes: int) -> Callable[[Call, Array], Array]:
+    """Round the kernel's last axis up to whole vectors: what lies beyond is multiplied by zero weights."""
+
+    def look(call: Call, picked: Array) -> Array:
+        last, more = call.ndim - 1, -call.kernel[-1] % lanes
+        if more and call.dtype.kind not in "iu":
+            beyond = raw(call, last)[-1] + call.dilation[last]  # the position after the last tap's
+            at = np.clip(beyond, 0, call.size[last] - 1)
+            line = _LINES[id(call)] if id(call) in _LINES else None
+            del at, line
+        return picked
+
+    return look
+
+
+_LINES: dict[int, Array] = {}

@@ -1,0 +1,179 @@
+"""Faults of the contract: invalid calls accepted, valid ones refused, wrong dtype or rank of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from convcheck.operands import Operands
+from convcheck.problem import Map
+from convcheck.selftest.base import BASE
+from convcheck.selftest.call import Call, Request, read_call
+from convcheck.selftest.fault import Apply, Fault, plant, plant_apply
+from convcheck.selftest.faults.conditions import CONDITIONS, Condition
+
+__all__ = ["FAULTS"]
+
+Array = np.ndarray[Any, Any]
+Front = Callable[[Request], Request]
+
+
+# -- invalid calls accepted: each repairs what it should refuse --------------------------------------------
+
+
+def _kernel_cut(request: Request) -> Request:
+    """Cut a kernel that does not fit down to what fits."""
+    fits = [
+        max(1, min(k, (i + sum(p) - 1) // max(1, d) + 1))
+        for k, i, p, d in zip(request.kernel, request.size, request.padding, request.dilation, strict=True)
+    ]
+    return request._replace(b=request.b[(..., *map(slice, fits))], kernel=tuple(fits))
+
+
+def _channels_cut(request: Request) -> Request:
+    """Use as many channels as both operands have."""
+    common = min(request.a.shape[1], request.b.shape[1] * request.groups)
+    if request.groups != 1:
+        return request
+    return request._replace(a=request.a[:, :common], b=request.b[:, :common])
+
+
+def _groups_rounded(request: Request) -> Request:
+    """Take one group where the number of groups does not divide."""
+    counts = request.a.shape[1], request.b.shape[0]
+    bad = request.groups > 1 and any(count % request.groups for count in counts)
+    return _fit_to_one(request) if bad else request
+
+
+def _groups_from_zero(request: Request) -> Request:
+    return _fit_to_one(request) if request.groups == 0 else request
+
+
+def _fit_to_one(request: Request) -> Request:
+    return request._replace(groups=1, a=request.a[:, : request.b.shape[1]])
+
+
+def _at_least(name: str, least: int) -> Front:
+    """Raise a stride or a dilation to the least that makes sense."""
+    return lambda request: request._replace(**{name: tuple(max(least, v) for v in getattr(request, name))})
+
+
+def _zero_is_one(name: str) -> Front:
+    return lambda request: request._replace(**{name: tuple(v or 1 for v in getattr(request, name))})
+
+
+def _absolute(name: str) -> Front:
+    return lambda request: request._replace(**{name: tuple(map(abs, getattr(request, name)))})
+
+
+def _padding_from_zero(request: Request) -> Request:
+    return request._replace(padding=tuple((max(0, low), max(0, high)) for low, high in request.padding))
+
+
+def _cropped(request: Request) -> Request:
+    """Take negative padding as cropping."""
+    crop = [(max(0, -low), s - max(0, -high)) for (low, high), s in zip(request.padding, request.size, strict=True)]
+    x = request.a[(..., *(slice(low, high) for low, high in crop))]
+    return _padding_from_zero(request._replace(a=x, size=x.shape[2:]))
+
+
+def _bias_fitted(request: Request) -> Request:
+    return request if request.bias is None else request._replace(bias=np.resize(request.bias, request.b.shape[:1]))
+
+
+_ACCEPTED: dict[str, Front] = {
+    "kernel-larger-than-input-accepted": _kernel_cut,
+    "missing-channel-accepted": _channels_cut,
+    "groups-that-do-not-divide-accepted": _groups_rounded,
+    "zero-groups-accepted": _groups_from_zero,
+    "zero-stride-accepted": _zero_is_one("stride"),
+    "negative-stride-accepted": _absolute("stride"),
+    "zero-dilation-accepted": _zero_is_one("dilation"),
+    "negative-dilation-accepted": _absolute("dilation"),
+    "non-positive-stride-accepted": _at_least("stride", 1),
+    "negative-padding-read-as-zero": _padding_from_zero,
+    "negative-padding-crops": _cropped,
+    "bias-of-wrong-length-accepted": _bias_fitted,
+}
+
+# -- valid calls refused -----------------------------------------------------------------------------------
+
+
+def refusing(condition: Condition, on: tuple[Map, ...] = (Map.FORWARD,)) -> Apply:
+    """Raise where a condition holds."""
+
+    def apply(which: Map, problem: Any, operands: Operands) -> Array:
+        if which in on and condition(read_call(Request.of(which, problem, operands))):
+            raise RuntimeError("internal error")
+        return BASE(which, problem, operands)
+
+    return apply
+
+
+_REFUSED: dict[str, Condition] = {
+    "empty-batch-refused": lambda call: call.batch == 0,
+    "batch-above-4-refused": lambda call: call.batch > 4,
+    "kernel-larger-than-unpadded-input-refused": lambda call: any(
+        r > i for r, i in zip(call.reach, call.size, strict=True)
+    ),
+    "padding-of-kernel-size-refused": lambda call: any(
+        max(p) >= k for p, k in zip(call.padding, call.kernel, strict=True)
+    ),
+    "one-output-refused": lambda call: call.places == 1,
+    "input-of-one-refused": lambda call: set(call.size) == {1},
+    "stride-with-dilation-refused": CONDITIONS["strided-and-dilated"],
+    "dilated-groups-refused": CONDITIONS["grouped-and-dilated"],
+    "many-groups-refused": lambda call: call.groups > 16,
+}
+
+# -- the result's rank and dtype ------------------------------------------------------------------------------
+
+
+def _squeezed_single(_: Call, __: Operands, y: Array) -> Array:
+    return y.reshape(y.shape[:2]) if set(y.shape[2:]) == {1} else y
+
+
+def _squeezed(axis: int) -> Callable[[Call, Operands, Array], Array]:
+    return lambda _, __, y: np.squeeze(y, axis) if y.shape[axis] == 1 else y
+
+
+def _fully_squeezed(_: Call, __: Operands, y: Array) -> Array:
+    return np.asarray(np.squeeze(y))
+
+
+def _channels_last(_: Call, __: Operands, y: Array) -> Array:
+    return np.moveaxis(y, 1, -1)
+
+
+def _as_type(only: str, to: Any) -> Callable[[Call, Operands, Array], Array]:
+    return lambda _, __, y: y.astype(to) if y.dtype.name == only else y
+
+
+def _no_array(which: Map, problem: Any, operands: Operands) -> Array:
+    """Hand nothing back for an empty batch."""
+    if operands.a.shape[0] == 0:
+        return None  # type: ignore[return-value] # that is the fault
+    return BASE(which, problem, operands)
+
+
+_RESULTS: dict[str, Callable[[Call, Operands, Array], Array]] = {
+    "single-output-squeezed": _squeezed_single,
+    "single-image-squeezed": _squeezed(0),
+    "single-filter-squeezed": _squeezed(1),
+    "unit-axes-squeezed": _fully_squeezed,
+    "channels-come-last": _channels_last,
+    "f32-comes-back-as-f64": _as_type("float32", np.float64),
+    "f64-comes-back-as-f32": _as_type("float64", np.float32),
+    "f16-comes-back-as-f32": _as_type("float16", np.float32),
+    "bf16-comes-back-as-f32": _as_type("bfloat16", np.float32),
+    "i8-comes-back-as-i32": _as_type("int8", np.int32),
+    "i64-comes-back-as-f64": _as_type("int64", np.float64),
+}
+FAULTS: tuple[Fault, ...] = (
+    *(plant(name, "contract", front=front) for name, front in _ACCEPTED.items()),
+    *(plant_apply(name, "contract", refusing(condition)) for name, condition in _REFUSED.items()),
+    *(plant(name, "contract", give=give) for name, give in _RESULTS.items()),
+    plant_apply("nothing-for-an-empty-batch", "contract", _no_array),
+)

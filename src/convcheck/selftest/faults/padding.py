@@ -1,0 +1,162 @@
+"""Faults of the padding: lost, at the wrong end or on the wrong axis, filled with something other than zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from convcheck.selftest.base import inside, positions, raw
+from convcheck.selftest.call import Call
+from convcheck.selftest.fault import Fault, plant
+from convcheck.selftest.faults.conditions import CONDITIONS, table_when, when
+
+__all__ = ["FAULTS"]
+
+Array = np.ndarray[Any, Any]
+Pairs = tuple[tuple[int, int], ...]
+
+
+def padded(change: Callable[[Call], Any]) -> Callable[[Call], Call]:
+    """Understand the padding otherwise, output sizes unchanged."""
+    return lambda call: call.replace(padding=tuple(change(call)))
+
+
+def resized(change: Callable[[Call], Any]) -> Callable[[Call], Call]:
+    """Understand the padding otherwise, output sizes accordingly, where the kernel still fits."""
+
+    def see(call: Call) -> Call:
+        pads: Pairs = tuple(change(call))
+        rows = zip(call.size, call.reach, call.stride, pads, strict=True)
+        output = tuple((i + sum(p) - r) // s + 1 for i, r, s, p in rows)
+        return call.replace(padding=pads, output=output) if min(output) > 0 else call
+
+    return see
+
+
+def _high_end_lost(call: Call, axis: int) -> Array:
+    """Positions with the window kept off the high padding: the last outputs repeat the last that fits."""
+    last = call.size[axis] - 1 - call.dilation[axis] * np.arange(call.kernel[axis])[::-1, None]
+    return inside(call, axis, np.minimum(raw(call, axis), np.maximum(last, raw(call, axis)[:, :1])))
+
+
+def replicate(call: Call, axis: int) -> Array:
+    """Outside, read the nearest border."""
+    return np.clip(raw(call, axis), 0, call.size[axis] - 1)
+
+
+def circular(call: Call, axis: int) -> Array:
+    """Outside, read from the other end."""
+    return np.asarray(raw(call, axis) % call.size[axis])
+
+
+def reflect(call: Call, axis: int) -> Array:
+    """Outside, read the mirror image, the border counted once."""
+    period = max(1, 2 * (call.size[axis] - 1))
+    folded = raw(call, axis) % period
+    return np.minimum(folded, period - folded)
+
+
+def _low_replicated(call: Call, axis: int) -> Array:
+    return inside(call, axis, np.maximum(raw(call, axis), 0))
+
+
+def _below_dilation(call: Call) -> bool:
+    return any(0 < low < d for (low, _), d in zip(call.padding, call.dilation, strict=True))
+
+
+def _at_least_kernel(call: Call) -> bool:
+    return any(low >= r for (low, _), r in zip(call.padding, call.reach, strict=True))
+
+
+def _beyond_input(call: Call) -> bool:
+    return any(max(pair) > size for pair, size in zip(call.padding, call.size, strict=True))
+
+
+def _two_sided(call: Call) -> bool:
+    return any(low != high for low, high in call.padding)
+
+
+def _named_same(call: Call) -> bool:
+    return call.same
+
+
+def _corners(call: Call, picked: Array) -> Array:
+    """Where every axis reads padding at once, read 1 for 0."""
+    outside = np.ones((1,) * (2 * call.ndim), bool)
+    for axis in range(call.ndim):
+        shape = [1] * (2 * call.ndim)
+        shape[axis], shape[call.ndim + axis] = call.kernel[axis], call.output[axis]
+        outside = outside & (positions(call, axis) < 0).reshape(shape)
+    return np.where(outside, np.ones((), picked.dtype), picked)
+
+
+def _every_border(value: int) -> Callable[[Call, Array], Array]:
+    """Read a value other than 0 in the padding."""
+
+    def look(call: Call, picked: Array) -> Array:
+        outside = np.zeros((1,) * (2 * call.ndim), bool)
+        for axis in range(call.ndim):
+            shape = [1] * (2 * call.ndim)
+            shape[axis], shape[call.ndim + axis] = call.kernel[axis], call.output[axis]
+            outside = outside | (positions(call, axis) < 0).reshape(shape)
+        return np.where(outside, np.array(value).astype(picked.dtype), picked)
+
+    return look
+
+
+_MEANINGS: dict[str, Callable[[Call], Any]] = {
+    "padding-doubled": lambda c: [(2 * low, 2 * high) for low, high in c.padding],
+    "padding-ends-exchanged": lambda c: [(high, low) for low, high in c.padding],
+    "padding-low-end-for-both": lambda c: [(low, low) for low, _ in c.padding],
+    "padding-high-end-for-both": lambda c: [(high, high) for _, high in c.padding],
+    "padding-averaged-over-ends": lambda c: [(sum(p) // 2, sum(p) - sum(p) // 2) for p in c.padding],
+    "padding-from-first-axis": lambda c: [c.padding[0]] * c.ndim,
+    "padding-from-last-axis": lambda c: [c.padding[-1]] * c.ndim,
+    "padding-axes-exchanged": lambda c: c.padding[::-1],
+    "padding-on-last-axis-only": lambda c: [(0, 0)] * (c.ndim - 1) + [c.padding[-1]],
+    "padding-on-first-axis-only": lambda c: [c.padding[0]] + [(0, 0)] * (c.ndim - 1),
+    "padding-all-at-the-end": lambda c: [(0, low + high) for low, high in c.padding],
+    "padding-at-most-kernel": lambda c: [tuple(min(e, k) for e in p) for p, k in zip(c.padding, c.kernel, strict=True)],
+    "padding-at-most-2": lambda c: [(min(low, 2), min(high, 2)) for low, high in c.padding],
+    "padding-times-dilation": lambda c: [(lo * d, hi * d) for (lo, hi), d in zip(c.padding, c.dilation, strict=True)],
+}
+_SAME: dict[str, Callable[[Call], Any]] = {
+    "same-odd-side-at-the-start": lambda c: [(high, low) for low, high in c.padding],
+    "same-ignores-dilation": lambda c: [((k - 1) // 2, sum(p) - (k - 1) // 2) for k, p in zip(c.kernel, c.padding, strict=True)],
+    "same-all-at-the-end": lambda c: [(0, sum(p)) for p in c.padding],
+    "same-from-first-axis": lambda c: [c.padding[0]] * c.ndim,
+}
+_NONE: Callable[[Call], Any] = lambda c: [(0, 0)] * c.ndim  # noqa: E731 - one of a table's entries, used twice
+_WORDS = ("padding",)
+
+
+def _fault(name: str, *, words: tuple[str, ...] = _WORDS, index: bool = True, **hooks: Any) -> Fault:
+    return plant(name, "padding", words=words, index=index, **hooks)
+
+
+FAULTS: tuple[Fault, ...] = (
+    *(_fault(name, see=padded(change)) for name, change in _MEANINGS.items()),
+    *(
+        _fault(f"{name}-in-the-size-too", see=resized(_MEANINGS[name]))
+        for name in ("padding-doubled", "padding-low-end-for-both", "padding-from-first-axis", "padding-on-last-axis-only")
+    ),
+    *(_fault(name, see=when(_named_same, padded(change))) for name, change in _SAME.items()),
+    _fault("padding-dropped", see=resized(_NONE)),
+    _fault("padding-dropped-from-positions", see=padded(_NONE)),
+    _fault("padding-dropped-when-grouped", see=when(CONDITIONS["grouped"], padded(_NONE))),
+    _fault("padding-dropped-when-dilated", see=when(CONDITIONS["dilated"], padded(_NONE))),
+    _fault("padding-dropped-below-dilation", see=when(_below_dilation, padded(_NONE))),
+    _fault("padding-dropped-when-larger-than-input", see=when(_beyond_input, padded(_NONE))),
+    _fault("padding-ends-exchanged-when-strided", see=when(CONDITIONS["strided"], padded(_MEANINGS["padding-ends-exchanged"]))),
+    _fault("padding-high-end-ignored", table=_high_end_lost),
+    _fault("padding-replicates-the-border", words=(), table=replicate),
+    _fault("padding-wraps-around", words=(), table=circular),
+    _fault("padding-reflects", words=(), table=reflect),
+    _fault("padding-low-end-replicates", words=(), table=_low_replicated),
+    _fault("padding-replicates-from-kernel-size-on", words=(), table=table_when(_at_least_kernel, replicate)),
+    _fault("padding-wraps-when-two-sided", words=(), table=table_when(_two_sided, circular)),
+    _fault("padding-filled-with-1", words=(), index=False, look=_every_border(1)),
+    _fault("padding-corners-filled-with-1", words=(), index=False, look=_corners),
+)
