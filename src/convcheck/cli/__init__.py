@@ -1,4 +1,4 @@
-"""The command line: ``convcheck run mypkg.ops:conv2d``. Heavy modules are imported by the commands that need them."""
+"""The command line: ``convcheck run mypkg.ops:conv2d``. Commands import what is heavy when they run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["cli", "main"]
 )
 @click.version_option(convcheck.__version__, prog_name="convcheck")
 def cli() -> None:
-    """Tell which mathematical laws of convolution a function obeys, and what it computes where it does not."""
+    """Tell which laws of convolution a function obeys, and what it computes where it does not."""
 
 
 for _command in (run, replay, diagnose, laws, explain, engines):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["ReportConsole", "make_console", "show"]
+__all__ = ["ReportConsole", "make_console", "show", "text_width"]
 
 
 class ReportConsole(Console):
@@ -24,7 +24,14 @@ class ReportConsole(Console):
 def make_console(*, stderr: bool = False) -> ReportConsole:
     """Return a console on standard output or standard error, without any style where NO_COLOR is set."""
     plain = bool(os.environ.get("NO_COLOR"))
-    return ReportConsole(stderr=stderr, color_system=None if plain else "auto", highlight=False, markup=False, emoji=False)
+    return ReportConsole(
+        stderr=stderr, color_system=None if plain else "auto", highlight=False, markup=False, emoji=False
+    )
+
+
+def text_width(console: Console) -> int:
+    """Columns to fill: longer lines than these are hard to read."""
+    return min(console.width, 110)
 
 
 def show(console: Console, lines: Iterable[Text]) -> None:

@@ -19,7 +19,9 @@ __all__ = ["diagnose"]
 @click.command()
 @click.argument("target")
 @target_options
-@click.option("--problem", "line", metavar="LINE", help="Look near this problem, or at the problem of this case line.")
+@click.option(
+    "--problem", "line", metavar="LINE", help="Look near this problem, or at the problem of this case line."
+)
 def diagnose(target: str, line: str | None, **given: Any) -> None:
     """Say what TARGET computes instead of a convolution, for each map and number of axes that it offers.
 
@@ -51,7 +53,7 @@ def _problem(line: str) -> Problem:
 
 
 def _plain(engine: Engine) -> Iterator[Problem]:
-    """A small plain problem for each number of axes."""
+    """Yield a small plain problem for each number of axes."""
     from convcheck.problem import Problem
 
     for ndim in engine.capabilities.ndims:

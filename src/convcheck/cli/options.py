@@ -10,12 +10,12 @@ import click
 
 from convcheck.errors import UsageError
 
-__all__ = ["Names", "Workers", "engine_options", "isolation_options", "target_options", "words"]
+__all__ = ["Names", "Workers", "engine_options", "isolation_options", "target_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Workers(click.ParamType):
+class Workers(click.ParamType[int]):
     """A number of processes, or ``auto``: as many as there are CPUs for this process."""
 
     name = "N|auto"
@@ -24,31 +24,46 @@ class Workers(click.ParamType):
         """Read the number."""
         if value == "auto":
             return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        if isinstance(value, int) or (value.isdigit() and int(value) > 0):
-            return int(value)
-        self.fail(f"{value!r} is neither a positive number nor 'auto'", param, ctx)
+        if not (isinstance(value, int) or (value.isdigit() and int(value) > 0)):
+            self.fail(f"{value!r} is neither a positive number nor 'auto'", param, ctx)
+        return int(value)
 
 
-class Names(click.ParamType):
+class Names(click.ParamType[tuple[str, ...]]):
     """Names, separated by commas."""
 
     name = "NAME,..."
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
         """Split the names."""
         del param, ctx
-        return tuple(filter(None, value.replace(" ", "").split(","))) if isinstance(value, str) else value
+        return (
+            tuple(filter(None, value.replace(" ", "").split(","))) if isinstance(value, str) else tuple(value)
+        )
 
 
 #: by keyword of `convcheck.engines.wrap.wrap`: what makes the option
 _TARGET = {
     "ndim": click.option(
-        "--ndim", type=click.IntRange(1, 3), multiple=True, help="Spatial axes that the target takes; may be repeated."
+        "--ndim",
+        type=click.IntRange(1, 3),
+        multiple=True,
+        help="Spatial axes that the target takes; may be repeated.",
     ),
-    "array": click.option("--array", type=click.Choice(["numpy", "torch", "jax"]), help="Arrays that it takes."),
-    "device": click.option("--device", metavar="DEVICE", help="Torch device on which it is called: cpu, cuda, cuda:1, mps."),
+    "array": click.option(
+        "--array", type=click.Choice(["numpy", "torch", "jax"]), help="Arrays that it takes."
+    ),
+    "device": click.option(
+        "--device", metavar="DEVICE", help="Torch device on which it is called: cpu, cuda, cuda:1, mps."
+    ),
     "dtypes": click.option(
-        "--dtype", "dtypes", type=Names(), multiple=True, help="Element types to judge: f64, f32, f16, bf16, i64, ..."
+        "--dtype",
+        "dtypes",
+        type=Names(),
+        multiple=True,
+        help="Element types to judge: f64, f32, f16, bf16, i64, ...",
     ),
     "convention": click.option(
         "--convention",
@@ -66,14 +81,18 @@ _TARGET = {
         help="f(x, w, bias, stride, ...) on batches of channels, or f(X, K) on spatial arrays.",
     ),
 }
-_FLAGS = {"dtypes": "--dtype"}
 
 _ISOLATION = {
     "isolate": click.option(
-        "--isolate/--no-isolate", default=True, help="Whether the target runs in worker processes, which it may kill."
+        "--isolate/--no-isolate",
+        default=True,
+        help="Whether the target runs in worker processes, which it may kill.",
     ),
     "call_timeout": click.option(
-        "--call-timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds that a case may take."
+        "--call-timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="S",
+        help="Seconds that a case may take.",
     ),
     "memory_limit": click.option(
         "--memory-limit", type=click.IntRange(min=1), metavar="MIB", help="MiB that a worker may use."
@@ -92,7 +111,7 @@ def isolation_options(command: Command) -> Command:
 
 
 def _with(command: Command, options: Mapping[str, Callable[[Any], Any]]) -> Command:
-    for option in reversed(options.values()):
+    for option in reversed(list(options.values())):
         command = option(command)
     return command
 
@@ -118,13 +137,3 @@ def _check_dtypes(names: tuple[str, ...]) -> None:
     for name in names:
         if name not in DTYPES:
             raise UsageError(f"no dtype is called {name!r}; there are {', '.join(DTYPES)}")
-
-
-def words(given: Mapping[str, Any]) -> list[str]:
-    """Return the words of a command line that give these options again."""
-    line: list[str] = []
-    for name in (*_TARGET, "call_timeout", "memory_limit"):
-        value = given.get(name)
-        for item in value if isinstance(value, tuple) else (value,) if value is not None else ():
-            line += [_FLAGS.get(name, "--" + name.replace("_", "-")), f"{item:g}" if isinstance(item, float) else str(item)]
-    return line + ["--no-isolate"] * (given.get("isolate") is False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from convcheck.cli.options import engine_options, target_options, words
+from convcheck.cli.options import engine_options, target_options
 
 __all__ = ["replay"]
 
@@ -18,14 +18,14 @@ PASSES, FAILS, NOT_TAKEN = 0, 1, 3
 @click.argument("line")
 @target_options
 @click.pass_context
-def replay(ctx: click.Context, target: str, line: str, **given: Any) -> None:
+def replay(ctx: click.Context, /, target: str, line: str, **given: Any) -> None:
     """Judge one case of TARGET again: LINE is what a report prints as the case.
 
     Exit codes: 1 it still fails; 0 it passes; 3 the target does not take it.
     """
-    from convcheck.cli.console import make_console, show
+    from convcheck.cli.console import make_console, show, text_width
     from convcheck.replay import replay as judge_again
-    from convcheck.report.replay import replay_with
+    from convcheck.report.replay import option_words, replay_with
     from convcheck.report.violation import violation_lines
 
     found = judge_again(target, line, **engine_options(given))
@@ -37,6 +37,9 @@ def replay(ctx: click.Context, target: str, line: str, **given: Any) -> None:
         click.echo(f"Passes{times}: {found.case}")
         ctx.exit(PASSES)
     console = make_console()
-    show(console, violation_lines(found.violation, console.width, replay_with(target, words(given))))
+    show(
+        console,
+        violation_lines(found.violation, text_width(console), replay_with(target, option_words(given))),
+    )
     click.echo("\nStill fails.")
     ctx.exit(FAILS)

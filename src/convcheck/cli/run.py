@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcheck.cli.options import Names, Workers, engine_options, isolation_options, target_options, words
+from convcheck.cli.options import Names, Workers, engine_options, isolation_options, target_options
 
 if TYPE_CHECKING:
     from convcheck.plan import Profile
@@ -26,7 +26,9 @@ _SECONDS = click.FloatRange(min=0)
 
 def _checked_path(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
     """Refuse, before any work is done, a file that could not be written at its end."""
-    if value is not None and not (value.absolute().parent.is_dir() and os.access(value.absolute().parent, os.W_OK)):
+    if value is not None and not (
+        value.absolute().parent.is_dir() and os.access(value.absolute().parent, os.W_OK)
+    ):
         raise click.BadParameter(f"{value.parent} is no directory that can be written to", ctx, param)
     return value
 
@@ -39,30 +41,45 @@ def _checked_path(ctx: click.Context, param: click.Parameter, value: Path | None
 @target_options
 @click.option("--laws", type=Names(), default=(), help="Judge these laws only.")
 @click.option("--exclude-laws", type=Names(), default=(), help="Leave these laws out.")
-@click.option("--profile", type=click.Choice(["smoke", "gate", "nightly"]), default="gate", show_default=True,
-              help="How much is done: seconds, under a minute, or much.")
-@click.option("--max-examples", type=click.IntRange(min=1), metavar="N",
-              help="Cases for each law and map, chosen freely, instead of the profile's.")
+@click.option(
+    "--profile",
+    type=click.Choice(["smoke", "gate", "nightly"]),
+    default="gate",
+    show_default=True,
+    help="How much is done: seconds, under a minute, or much.",
+)
+@click.option(
+    "--max-examples",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Cases for each law and map, chosen freely, instead of the profile's.",
+)
 @click.option("--max-time", type=_SECONDS, metavar="S", help="Seconds after which no new case is begun.")
 @click.option("--shrink-time", type=_SECONDS, metavar="S", help="Seconds to make one counterexample smaller.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses the cases.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), callback=_checked_path,
-              metavar="FILE", help="Write the report there, too.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_checked_path,
+    metavar="FILE",
+    help="Write the report there, too.",
+)
 @click.pass_context
-def run(ctx: click.Context, target: str, json_file: Path | None, **given: Any) -> None:
+def run(ctx: click.Context, /, target: str, json_file: Path | None, **given: Any) -> None:
     """Judge TARGET, package.module:attribute or an adapter's name, by the laws of convolution."""
-    from convcheck.cli.console import make_console, show
-    from convcheck.report.replay import replay_with
+    from convcheck.cli.console import make_console, show, text_width
+    from convcheck.report.replay import option_words, replay_with
     from convcheck.report.terminal import report_lines
 
     report = _verify(target, given)
-    replay = replay_with(target, words(given))
+    replay = replay_with(target, option_words(given))
     if json_file:
         from convcheck.report.document import document, write
 
         write(json_file, document(report, _bearing(given), replay))
     console = make_console()
-    show(console, report_lines(report, console.width, replay, words(given)))
+    show(console, report_lines(report, text_width(console), replay, option_words(given)))
     ctx.exit(report.exit_code)
 
 
@@ -74,8 +91,11 @@ def _verify(target: str, given: dict[str, Any]) -> Report:
     from convcheck.run import verify
 
     chosen = select(given["laws"], given["exclude_laws"])
-    isolation = {name: given[name] for name in ("isolate", "workers", "call_timeout", "memory_limit") if given[name]}
+    isolation = {
+        name: given[name] for name in ("isolate", "workers", "call_timeout", "memory_limit") if given[name]
+    }
     import inspect
+
     isolation = {k: v for k, v in isolation.items() if k in inspect.signature(verify).parameters}
     with Watch(make_console(stderr=True), len(chosen)) as watch, _terminated_as_interrupted():
         return verify(
@@ -94,8 +114,8 @@ def _verify(target: str, given: dict[str, Any]) -> Report:
 def _profile(given: dict[str, Any]) -> Profile:
     """Return the profile with what the options change.
 
-    A person who asks for N cases wants N: the sweep over combinations of classes, whose length is its own, is left
-    out, and Hypothesis gets at most a quarter.
+    A person who asks for N cases wants N: the sweep over combinations of classes, whose length is its own, is
+    left out, and Hypothesis gets at most a quarter.
     """
     from convcheck.plan import profile_named
 
@@ -114,7 +134,9 @@ def _profile(given: dict[str, Any]) -> Profile:
 
 def _bearing(given: dict[str, Any]) -> dict[str, Any]:
     """Options that bear on the verdict, by name; the number of workers is none."""
-    return {name: value for name, value in given.items() if name != "workers" and value not in (None, (), False)}
+    return {
+        name: value for name, value in given.items() if name != "workers" and value not in (None, (), False)
+    }
 
 
 @contextmanager
@@ -122,6 +144,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
     """Let SIGTERM end a run as Ctrl-C does: with what is known so far."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # where no handler can be set

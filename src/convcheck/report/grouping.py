@@ -42,7 +42,7 @@ def _order(violation: Violation) -> tuple[bool, tuple[float, ...]]:
 
 
 def _kind(violation: Violation) -> tuple[str, ...]:
-    """What went wrong: how it was raised, which type came back, or, in the values, what the diagnosis says.
+    """Say what went wrong: how it was raised, which type came back, or, of values, what the diagnosis says.
 
     A law of the contract speaks of something that no other law speaks of, so that wrong values there are a
     matter of their own; so is what comes and goes.

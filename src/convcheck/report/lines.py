@@ -1,4 +1,4 @@
-"""Lines of a report: a label and a text that wraps under itself, or one that a reader copies and so never wraps."""
+"""Lines of a report: a label, and a text that wraps under itself, or is to be copied and so never wraps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ LABEL = 12
 def labelled(label: str, text: str, width: int, *, style: str = "", indent: int = 2) -> Iterator[Text]:
     """Lines of a text that wraps to the width, under itself."""
     room = max(20, width - indent - LABEL)
-    wrapped = [part for line in text.splitlines() for part in textwrap.wrap(line, room, break_on_hyphens=False)]
+    wrapped = [
+        part for line in text.splitlines() for part in textwrap.wrap(line, room, break_on_hyphens=False)
+    ]
     for i, line in enumerate(wrapped):
         yield _line(label if i == 0 else "", line, style, indent)
 

@@ -1,4 +1,4 @@
-"""Small arrays as matrices that a person can work with: integers as integers, floats with every digit that counts."""
+"""Small arrays as matrices to work with: integers as integers, floats with every digit that counts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GAP = "   "
 
 
 def number(value: Any) -> str:
-    """Write one element: a whole number without a point, any other with the digits that tell it from its neighbours."""
+    """Write a whole number without a point, any other with the digits that tell it from its neighbours."""
     if isinstance(value, bool | np.bool_ | complex | np.complexfloating):
         return str(value)
     if not np.isfinite(float(value)) or float(value) != int(value) or abs(value) > WHOLE:

@@ -18,9 +18,9 @@ Array = np.ndarray[Any, Any]
 class Violation:
     """A law that does not hold, and the smallest case that shows it.
 
-    ``ratio`` is the worst error in multiples of its bound (infinite where the operands are exact); ``failed`` of
-    ``repeated`` repetitions failed; ``found`` is the case before it was made smaller; ``operands`` are shown where
-    they are small; ``words`` is the diagnosis and ``condition`` the smallest condition under which the law fails.
+    ``ratio`` is the worst error in multiples of its bound (infinite where none is allowed);
+    ``failed`` of ``repeated`` repetitions failed; ``found`` is the case before it was made smaller; ``words`` is the
+    diagnosis and ``condition`` the smallest condition under which the law fails.
     """
 
     law: str

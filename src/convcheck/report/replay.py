@@ -3,15 +3,42 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from convcheck.cases import Case
 from convcheck.engines.registry import ADAPTERS
 
-__all__ = ["Replay", "replay_with"]
+__all__ = ["Replay", "option_words", "replay_with"]
 
-#: from a case to a command that can be pasted into a shell; empty where the target has no name that a shell could use
+#: from a case to a command to be pasted into a shell; empty where the target has no name to use there
 Replay = Callable[[Case], str]
+
+
+#: options that are named otherwise in Python than on the command line
+_FLAGS = {"dtypes": "--dtype"}
+_REPEATED = (
+    "ndim",
+    "array",
+    "device",
+    "dtypes",
+    "convention",
+    "accuracy",
+    "style",
+    "call_timeout",
+    "memory_limit",
+)
+
+
+def option_words(options: Mapping[str, Any]) -> list[str]:
+    """Return the words of a command line that give these options, those that say what a target is, again."""
+    line: list[str] = []
+    for name in _REPEATED:
+        value = options.get(name)
+        for item in value if isinstance(value, list | tuple) else (value,) if value is not None else ():
+            flag = _FLAGS.get(name, "--" + name.replace("_", "-"))
+            line += [flag, f"{item:g}" if isinstance(item, float) else str(item)]
+    return line + ["--no-isolate"] * (options.get("isolate") is False)
 
 
 def replay_with(target: str, words: Sequence[str] = ()) -> Replay:

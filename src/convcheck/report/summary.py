@@ -40,8 +40,11 @@ def _sentence(report: Report) -> str:
         + ("is violated." if broken == 1 else "are violated."),
         "too little judged": f"No verdict on {report.target}: nothing, or nothing but zeros, was judged.",
         "interrupted": f"Interrupted: what is known of {report.target} is that "
-        + (f"{plural(broken, 'law')} of {judged} judged so far {'is' if broken == 1 else 'are'} violated."
-           if broken else f"{plural(judged, 'law')} judged so far {'holds' if judged == 1 else 'hold'}."),
+        + (
+            f"{plural(broken, 'law')} of {judged} judged so far {'is' if broken == 1 else 'are'} violated."
+            if broken
+            else f"{plural(judged, 'law')} judged so far {'holds' if judged == 1 else 'hold'}."
+        ),
     }[report.verdict]
 
 
@@ -52,7 +55,9 @@ def _hold(judged: int) -> str:
 def _judged(report: Report) -> str:
     trivial = report.judged - sum(result.nontrivial for result in report.results)
     text = f"{plural(report.judged, 'case')} in {report.seconds:.1f} s"
-    return text + (f"; in {trivial:,} of them nothing but zeros, shapes or exceptions is compared" if trivial else "")
+    return text + (
+        f"; in {trivial:,} of them nothing but zeros, shapes or exceptions is compared" if trivial else ""
+    )
 
 
 def _reached(report: Report) -> str:
@@ -64,7 +69,7 @@ def _reached(report: Report) -> str:
 
 
 def _left_out(report: Report) -> Iterator[tuple[str, str]]:
-    """What was not judged, with reasons: whole laws, then cases."""
+    """Yield what was not judged, with reasons: whole laws, then cases."""
     laws: dict[str, list[str]] = {}
     for result in report.results:
         if not result.judged:

@@ -38,15 +38,16 @@ def report_text(report: Report, width: int = 100) -> str:
 
 def violations_text(report: Report, replay: Replay, width: int = 100) -> str:
     """Return the violations alone as plain text."""
-    groups = grouped(report.violations)
-    return "\n\n".join("\n".join(line.plain.rstrip() for line in group_lines(g, width, replay)) for g in groups)
+    told = (group_lines(group, width, replay) for group in grouped(report.violations))
+    return "\n\n".join("\n".join(line.plain.rstrip() for line in lines) for lines in told)
 
 
 def _head(report: Report, width: int, options: Sequence[str]) -> Iterator[Text]:
     """Target, profile, versions, and what was inferred of the target."""
     yield Text(report.target, "bold")
     yield from labelled("versions", ", ".join(report.versions), width)
-    yield from labelled("run", ", ".join([f"profile {report.profile}", f"seed {report.seed}", *options]), width)
+    what = [f"profile {report.profile}", f"seed {report.seed}", *options]
+    yield from labelled("run", ", ".join(what), width)
     for i, note in enumerate(report.notes):
         yield from labelled("inferred" if i == 0 else "", note, width)
 
@@ -71,7 +72,7 @@ def _laws(results: Sequence[LawResult], width: int) -> Iterator[Text]:
 
 
 def _remark(result: LawResult) -> str:
-    """What is worth saying of a law on one line."""
+    """Return what is worth saying of a law on one line."""
     if not result.judged:
         return why_not(result)
     parts = [f"{result.failed:,} of {plural(result.judged, 'case')} fail" + "s" * (result.failed == 1)]

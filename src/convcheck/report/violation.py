@@ -12,7 +12,7 @@ from rich.text import Text
 from convcheck.cases import LETTERS
 from convcheck.laws import BY_NAME
 from convcheck.report.grouping import Group
-from convcheck.report.lines import LABEL, labelled, verbatim
+from convcheck.report.lines import labelled, verbatim
 from convcheck.report.matrices import Block, beside, blocks, is_small, number
 from convcheck.report.model import Violation
 from convcheck.report.replay import Replay
@@ -24,18 +24,18 @@ INDENT = 2
 
 
 def group_lines(group: Group, width: int, replay: Replay) -> Iterator[Text]:
-    """The most telling violation of a group in full, and one line for each of the others."""
+    """Tell the most telling violation of a group in full, and each of the others on one line."""
     yield from violation_lines(group.lead, width, replay)
     if group.rest:
         others = "another law fails" if len(group.rest) == 1 else f"{len(group.rest)} other laws fail"
         yield Text()
         yield Text(f"  {others}, evidently for the same reason:")
-        yield from (verbatim("", str(violation.case), indent=4 - LABEL) for violation in group.rest)
+        yield from (Text(f"    {violation.case}") for violation in group.rest)
 
 
 def violation_lines(violation: Violation, width: int, replay: Replay) -> Iterator[Text]:
-    """A violation in full: law, equation, case, what is wrong, operands, expected and got, and how to replay it."""
-    yield Text(violation.law, "bold red")
+    """Tell a violation in full: equation, case, what is wrong, operands, results, how to replay it."""
+    yield Text(f"VIOLATED: {violation.law}", "bold red")
     yield from labelled("law", violation.equation, width)
     yield verbatim("case", str(violation.case), style="bold")
     yield from labelled("fails", _what(violation), width)
@@ -53,11 +53,14 @@ def violation_lines(violation: Violation, width: int, replay: Replay) -> Iterato
 
 def how_often(violation: Violation) -> str:
     """How many of the repetitions failed."""
-    return f"fails {violation.failed} of {violation.repeated} repetitions: the same call gives different results"
+    if not violation.failed:
+        return f"failed in the run, and in none of {violation.repeated} repetitions"
+    counts = f"fails {violation.failed} of {violation.repeated} repetitions"
+    return f"{counts}: the same call gives different results"
 
 
 def _what(violation: Violation) -> str:
-    """The reason and, where numbers differ, by how much."""
+    """Return the reason and, where numbers differ, by how much."""
     if not _differs(violation):
         return violation.reason
     if isfinite(violation.ratio):
@@ -102,6 +105,8 @@ def _operands(violation: Violation, room: int) -> Iterator[Block]:
     if case.law in BY_NAME and BY_NAME[case.law].fills == "none":
         return
     for role, array in zip(case.roles, case.operands(), strict=False):
+        if array is None:
+            continue
         if is_small([array], room):
             yield from blocks(LETTERS[role], array)
         else:
