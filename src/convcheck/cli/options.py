@@ -44,6 +44,14 @@ class Names(click.ParamType[tuple[str, ...]]):
         )
 
 
+def _joined(
+    ctx: click.Context, param: click.Parameter, value: tuple[tuple[str, ...], ...]
+) -> tuple[str, ...]:
+    """Join the names of an option that is given several times."""
+    del ctx, param
+    return tuple(name for names in value for name in names)
+
+
 #: by keyword of `convcheck.engines.wrap.wrap`: what makes the option
 _TARGET = {
     "ndim": click.option(
@@ -63,6 +71,7 @@ _TARGET = {
         "dtypes",
         type=Names(),
         multiple=True,
+        callback=_joined,
         help="Element types to judge: f64, f32, f16, bf16, i64, ...",
     ),
     "convention": click.option(
@@ -125,9 +134,7 @@ def engine_options(given: Mapping[str, Any]) -> dict[str, Any]:
         If a dtype does not exist.
     """
     chosen = {name: given[name] for name in _TARGET if given.get(name)}
-    if "dtypes" in chosen:
-        chosen["dtypes"] = tuple(name for names in chosen["dtypes"] for name in names)
-        _check_dtypes(chosen["dtypes"])
+    _check_dtypes(chosen.get("dtypes", ()))
     return chosen
 
 

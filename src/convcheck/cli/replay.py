@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from convcheck.cli.options import engine_options, target_options
+from convcheck.cli.options import engine_options, isolation_options, target_options
 
 __all__ = ["replay"]
 
@@ -16,6 +16,7 @@ PASSES, FAILS, NOT_TAKEN = 0, 1, 3
 @click.command()
 @click.argument("target")
 @click.argument("line")
+@isolation_options
 @target_options
 @click.pass_context
 def replay(ctx: click.Context, /, target: str, line: str, **given: Any) -> None:

@@ -16,9 +16,7 @@ LABEL = 12
 def labelled(label: str, text: str, width: int, *, style: str = "", indent: int = 2) -> Iterator[Text]:
     """Lines of a text that wraps to the width, under itself."""
     room = max(20, width - indent - LABEL)
-    wrapped = [
-        part for line in text.splitlines() for part in textwrap.wrap(line, room, break_on_hyphens=False)
-    ]
+    wrapped = [part for line in text.splitlines() for part in textwrap.wrap(line, room, break_on_hyphens=False)]
     for i, line in enumerate(wrapped):
         yield _line(label if i == 0 else "", line, style, indent)
 

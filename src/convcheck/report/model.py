@@ -19,8 +19,8 @@ class Violation:
     """A law that does not hold, and the smallest case that shows it.
 
     ``ratio`` is the worst error in multiples of its bound (infinite where none is allowed);
-    ``failed`` of ``repeated`` repetitions failed; ``found`` is the case before it was made smaller; ``words`` is the
-    diagnosis and ``condition`` the smallest condition under which the law fails.
+    ``failed`` of ``repeated`` repetitions failed; ``found`` is the case before it was made smaller; ``words``
+    is the diagnosis and ``condition`` the smallest condition under which the law fails.
     """
 
     law: str

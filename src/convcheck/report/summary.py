@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 
@@ -18,7 +19,8 @@ STRENGTHS = {2: "pairs", 3: "triples"}
 
 def summary_lines(report: Report, width: int) -> Iterator[Text]:
     """Verdict, numbers, and what was left out and why."""
-    yield Text(_sentence(report), STYLES.get(report.verdict, "bold yellow"))
+    style = STYLES.get(report.verdict, "bold yellow")
+    yield from (Text(line, style) for line in textwrap.wrap(_sentence(report), width, break_on_hyphens=False))
     yield from labelled("judged", _judged(report), width)
     if report.reached:
         yield from labelled("reached", _reached(report), width)
@@ -55,9 +57,7 @@ def _hold(judged: int) -> str:
 def _judged(report: Report) -> str:
     trivial = report.judged - sum(result.nontrivial for result in report.results)
     text = f"{plural(report.judged, 'case')} in {report.seconds:.1f} s"
-    return text + (
-        f"; in {trivial:,} of them nothing but zeros, shapes or exceptions is compared" if trivial else ""
-    )
+    return text + (f"; in {trivial:,} of them nothing but zeros, shapes or exceptions is compared" if trivial else "")
 
 
 def _reached(report: Report) -> str:

@@ -1,0 +1,355 @@
+"""The command line: what it prints, and every exit code."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from io import StringIO
+from textwrap import dedent
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from convcheck.cases import Case
+from convcheck.cli import cli
+from convcheck.cli.progress import Watch
+from convcheck.laws import LAWS
+from convcheck.run import Progress
+from convcheck.tally import Tally
+
+QUICK = ["--profile", "smoke", "--laws", "definition,output-size", "--no-isolate", "--shrink-time", "2"]
+FLIPPED = ("* K)", "* K[::-1, ::-1])")
+
+
+@pytest.fixture
+def convcheck(monkeypatch):
+    """Return a function that runs a command in this process."""
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*words):
+        return CliRunner().invoke(cli, [str(word) for word in words], prog_name="convcheck")
+
+    return run
+
+
+def in_a_process(*words, **options):
+    program = [sys.executable, "-W", "error", "-m", "convcheck", *map(str, words)]
+    return subprocess.Popen(  # noqa: S603
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+# -- exit codes ----------------------------------------------------------------------------------------------
+
+
+def test_a_correct_target_exits_with_0(convcheck, write_target):
+    result = convcheck("run", write_target(), *QUICK)
+    assert (result.exit_code, "conforms: all 2 laws" in result.stdout) == (0, True)
+
+
+def test_a_broken_target_exits_with_1(convcheck, write_target):
+    assert convcheck("run", write_target(*FLIPPED), *QUICK).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run"], "Missing argument 'TARGET'"),
+        (["run", "nothing"], "'nothing' is neither package.module:attribute nor an adapter"),
+        (["run", "no_such_module:f", *QUICK], "cannot import 'no_such_module'"),
+        (["run", "math:sinn", *QUICK], "did you mean 'sin"),
+        (["run", "math:sin", "--laws", "definitoin"], "did you mean 'definition'?"),
+        (["run", "math:sin", "--dtype", "f31"], "no dtype is called 'f31'; there are f64, f32"),
+        (["run", "math:sin", "--ndim", "4"], "4 is not in the range 1<=x<=3"),
+        (["run", "math:sin", "--profile", "quick"], "'quick' is not one of 'smoke', 'gate', 'nightly'"),
+        (["run", "math:sin", "-n", "few"], "'few' is neither a positive number nor 'auto'"),
+        (["run", "math:sin", "--json", "no/such/directory/r.json"], "no/such/directory is no directory"),
+        (["replay", "math:sin", "definition f32 i3x3"], "lacks kernel"),
+        (["replay", "math:sin", "definition i3 k2 n0 x=ramp w=ramp g0"], "has a zero"),
+        (["replay", "math:sin", "definitoin i3 k2 x=ramp w=ramp"], "did you mean 'definition'?"),
+        (["explain", "flip-relate"], "did you mean 'flip-relates'?"),
+        (["diagnose", "math:sin", "--problem", "i3"], "lacks kernel"),
+        (["diagnose", "math:sin", "--problem", "i3 k2 g0"], "has a zero"),
+    ],
+)
+def test_what_a_user_can_put_right_exits_with_2_and_shows_it(convcheck, words, message):
+    result = convcheck(*words)
+    assert (result.exit_code, message in result.output) == (2, True), result.output
+
+
+def test_a_target_that_takes_nothing_exits_with_3(convcheck, write_target):
+    source = "def corr2d(X, K):\n    raise NotImplementedError('never')\n"
+    result = convcheck("run", write_target(source=source), *QUICK)
+    assert (result.exit_code, "No verdict" in result.stdout) == (3, True)
+
+
+def test_an_error_of_our_own_exits_with_70_and_says_how_to_report_it(convcheck, monkeypatch):
+    monkeypatch.setattr("convcheck.run.verify", lambda *_, **__: 1 / 0)
+    result = convcheck("run", "math:sin")
+    assert result.exit_code == 70
+    for part in ("ZeroDivisionError", "mistake in convcheck", "Please report it", "numpy"):
+        assert part in result.stderr
+
+
+INTERRUPTED = """
+    import os, signal
+    import numpy as np
+    calls = 0
+
+    def corr2d(X, K):
+        global calls
+        calls += 1
+        if calls > 60:
+            os.kill(os.getpid(), signal.{signal})
+        rows, columns = (x - k + 1 for x, k in zip(X.shape, K.shape))
+        return np.array([[(X[i:i + K.shape[0], j:j + K.shape[1]] * K).sum() for j in range(columns)]
+                         for i in range(rows)], X.dtype).reshape(rows, columns)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupted_run_prints_what_is_known_and_exits_with_130(convcheck, write_target, tmp_path, name):
+    target = write_target(source=INTERRUPTED.format(signal=name))
+    result = convcheck("run", target, *QUICK, "--json", tmp_path / "r.json")
+    assert (result.exit_code, "Interrupted: what is known" in result.stdout) == (130, True)
+    assert json.loads((tmp_path / "r.json").read_text())["verdict"] == "interrupted"
+
+
+def test_an_interruption_before_any_case_exits_with_130(convcheck, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("convcheck.run.verify", interrupted)
+    result = convcheck("run", "math:sin")
+    assert (result.exit_code, result.stderr.strip()) == (130, "Interrupted.")
+
+
+SLOW = """
+    import pathlib, time
+    import numpy as np
+    calls = 0
+
+    def corr2d(X, K):
+        global calls
+        calls += 1
+        if calls > 150:
+            pathlib.Path("{mark}").touch()
+            time.sleep(0.05)
+        return np.zeros([x - k + 1 for x, k in zip(X.shape, K.shape)], X.dtype)
+"""
+
+
+def test_ctrl_c_on_a_process_exits_with_130(write_target, tmp_path):
+    mark = tmp_path / "judging"
+    target = write_target(source=SLOW.format(mark=mark.as_posix()))
+    process = in_a_process("run", target, "--laws", "output-size", "--max-examples", "100000", cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not mark.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert (process.returncode, "Interrupted" in output) == (130, True)
+
+
+@pytest.mark.parametrize(("change", "code"), [((), 0), (FLIPPED, 1)])
+def test_a_process_ends_with_the_exit_code_and_in_plain_text(write_target, tmp_path, change, code):
+    process = in_a_process("run", write_target(*change), *QUICK, cwd=tmp_path)
+    output, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (code, "")
+    assert "\x1b" not in output
+
+
+def test_a_reader_that_goes_away_does_not_change_the_exit_code(write_target, tmp_path):
+    process = in_a_process("run", write_target(*FLIPPED), *QUICK, cwd=tmp_path)
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=120), errors) == (1, "")
+
+
+# -- run -----------------------------------------------------------------------------------------------------
+
+
+def test_the_report_begins_with_what_was_inferred(convcheck, write_target):
+    target = write_target()
+    lines = convcheck("run", target, *QUICK).stdout.splitlines()
+    assert lines[0] == target
+    assert any("inferred    arrays: numpy" in line for line in lines[:5])
+
+
+def test_the_replay_command_fails_on_the_broken_target_and_passes_on_a_correct_one(convcheck, write_target):
+    broken, correct = write_target(*FLIPPED), write_target()
+    output = convcheck("run", broken, *QUICK, "--dtype", "f64").stdout
+    command = next(line for line in output.splitlines() if line.startswith("  replay")).split(None, 1)[1]
+    words = shlex.split(command)
+    assert words[:3] == ["convcheck", "replay", broken]
+    assert words[-3:] == ["--dtype", "f64", "--no-isolate"]
+    codes = [convcheck("replay", target, *words[3:]).exit_code for target in (broken, correct)]
+    assert codes == [1, 0]
+
+
+def test_x_stops_at_the_first_violation(convcheck, write_target):
+    options = [*QUICK, "--laws", "definition,accuracy,flip-relates"]
+    output = convcheck("run", write_target(*FLIPPED), "-x", *options).stdout
+    assert output.count("VIOLATED: ") == 1
+    assert "  VIOLATED  accuracy" not in output
+
+
+def test_excluded_laws_are_not_judged(convcheck, write_target):
+    output = convcheck("run", write_target(), *QUICK, "--exclude-laws", "output-size").stdout
+    assert "the one law that was judged holds" in output
+
+
+def test_max_examples_is_the_number_of_cases_of_a_law(convcheck, write_target, tmp_path):
+    file = tmp_path / "report.json"
+    convcheck("run", write_target(), *QUICK, "--profile", "gate", "--max-examples", "12", "--json", file)
+    assert [law["judged"] for law in json.loads(file.read_text())["laws"]] == [12, 12]
+
+
+def test_max_time_bounds_a_run(convcheck, write_target, tmp_path):
+    file = tmp_path / "report.json"
+    convcheck("run", write_target(), *QUICK, "--profile", "nightly", "--max-time", "0.5", "--json", file)
+    assert json.loads(file.read_text())["seconds"] < 20
+
+
+def test_the_same_seed_gives_the_same_report(convcheck, write_target, tmp_path):
+    target, reports = write_target(*FLIPPED), []
+    for name in ("a.json", "b.json"):
+        convcheck("run", target, *QUICK, "--seed", "7", "--json", tmp_path / name)
+        reports.append(without_times(json.loads((tmp_path / name).read_text())))
+    reports[0]["options"].pop("json_file", None)
+    assert reports[0] == reports[1]
+
+
+def without_times(value):
+    if isinstance(value, dict):
+        return {name: without_times(item) for name, item in value.items() if name != "seconds"}
+    return [without_times(item) for item in value] if isinstance(value, list) else value
+
+
+def test_the_json_report_says_what_the_options_were(convcheck, write_target, tmp_path):
+    file = tmp_path / "report.json"
+    convcheck("run", write_target(), *QUICK, "--seed", "3", "-n", "1", "--json", file)
+    options = json.loads(file.read_text())["options"]
+    assert (options["seed"], options["laws"], "workers" in options) == (3, ["definition", "output-size"], False)
+
+
+def test_a_run_that_ends_with_an_error_leaves_the_old_report_alone(convcheck, tmp_path):
+    file = tmp_path / "report.json"
+    file.write_text("old")
+    convcheck("run", "no_such_module:f", "--json", file)
+    assert file.read_text() == "old"
+
+
+# -- progress ------------------------------------------------------------------------------------------------
+
+
+def steps():
+    """Two laws, of which the first is violated, in two steps each."""
+    case = Case.parse(CASE)
+    for law, failures in (("definition", [case]), ("accuracy", [])):
+        for done in (1, 2):
+            yield Progress(law, done, 2, Tally(judged=10 * done, failures=failures))
+
+
+def watched(**options):
+    console = Console(file=StringIO(), width=100, **options)
+    with Watch(console, 2) as watch:
+        for step in steps():
+            watch.step(step)
+    return console.file.getvalue()
+
+
+def test_a_terminal_shows_how_far_a_run_is():
+    assert "accuracy, law 2 of 2, 40 cases, 1 violated" in watched(force_terminal=True)
+
+
+def test_a_pipe_is_told_nothing_of_a_quick_run():
+    assert watched() == ""
+
+
+def test_a_pipe_is_told_now_and_then(monkeypatch):
+    monkeypatch.setattr("convcheck.cli.progress.SPARSE", 0)
+    lines = watched().splitlines()
+    assert (len(lines), lines[0]) == (4, "definition, law 1 of 2, 10 cases, 1 violated")
+
+
+# -- replay, diagnose, and the book ------------------------------------------------------------------------------
+
+CASE = "definition f32 n1 g1 c1 o1 i2x1 k2x1 s1x1 p0x0 d1x1 x=impulse@0,0,1,0 w=impulse@0,0,1,0"
+
+
+def test_replay_says_that_a_case_still_fails(convcheck, write_target):
+    result = convcheck("replay", write_target(*FLIPPED), CASE, "--no-isolate")
+    assert result.exit_code == 1
+    assert "Still fails." in result.stdout
+    assert "x   w   expected   got" in result.stdout
+
+
+def test_replay_says_that_a_case_passes(convcheck, write_target):
+    result = convcheck("replay", write_target(), CASE, "--no-isolate")
+    assert (result.exit_code, result.stdout) == (0, f"Passes, 20 times: {CASE}\n")
+
+
+def test_replay_exits_with_3_where_the_target_does_not_take_the_case(convcheck, write_target):
+    result = convcheck("replay", write_target(), CASE.replace("s1x1", "s2x2"), "--no-isolate")
+    assert (result.exit_code, "does not take stride" in result.stdout) == (3, True)
+
+
+def test_replay_counts_how_often_a_case_fails(convcheck, write_target):
+    source = dedent("""
+        import numpy as np
+        calls = 0
+
+        def corr2d(X, K):
+            global calls
+            calls += 1
+            rows, columns = (x - k + 1 for x, k in zip(X.shape, K.shape))
+            Y = np.zeros((rows, columns), X.dtype)
+            for i, j in np.ndindex(rows, columns):
+                Y[i, j] = (X[i:i + K.shape[0], j:j + K.shape[1]] * K).sum() + (calls % 4 == 0)
+            return Y
+    """)
+    result = convcheck("replay", write_target(source=source), CASE, "--no-isolate")
+    assert (result.exit_code, "fails 5 of 20 repetitions" in result.stdout) == (1, True)
+
+
+def test_diagnose_says_what_a_target_computes(convcheck, write_target):
+    result = convcheck("diagnose", write_target(*FLIPPED))
+    assert (result.exit_code, "kernel flipped" in result.stdout) == (0, True)
+
+
+def test_diagnose_looks_near_a_problem_that_it_is_given(convcheck, write_target):
+    result = convcheck("diagnose", write_target(*FLIPPED), "--problem", CASE)
+    assert (result.exit_code, "kernel flipped" in result.stdout) == (0, True)
+
+
+def test_laws_lists_every_law_with_its_equation(convcheck):
+    output = convcheck("laws").stdout
+    for law in LAWS:
+        assert f"  {law.name} " in output
+        assert law.equation in output
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+def test_explain_shows_the_whole_text_of_a_law(convcheck, law):
+    result = convcheck("explain", law.name)
+    assert (result.exit_code, law.text in result.stdout) == (0, True)
+
+
+def test_engines_says_what_can_be_imported(convcheck, monkeypatch):
+    monkeypatch.setattr("convcheck.cli.book.find_spec", lambda name: None if name == "jax" else object())
+    output = convcheck("engines").stdout
+    assert "jax     not installed" in output
+    assert f"scipy   {__import__('scipy').__version__}" in output
+
+
+def test_help_is_quick_because_it_imports_nothing_heavy():
+    code = "import sys, convcheck.cli; print({'numpy', 'scipy', 'hypothesis', 'torch', 'rich'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert result.stdout == "set()\n"
