@@ -49,11 +49,13 @@ class Fill:
     layout: str = "contiguous"
 
     def __post_init__(self) -> None:
-        """Refuse kinds and layouts that do not exist."""
+        """Refuse kinds and layouts that do not exist, and limits that no 64-bit integer could be drawn below."""
         if self.kind not in FILLS:
             raise ParseError(f"no fill is called {self.kind!r}; there are {', '.join(FILLS)}")
         if self.layout not in LAYOUTS:
             raise ParseError(f"no layout is called {self.layout!r}; there are {', '.join(LAYOUTS)}")
+        if not 1 <= self.limit <= 2**62:
+            raise ParseError(f"a fill's limit is a number in 1..{2**62}, not {self.limit}")
 
     def replace(self, **changes: Any) -> Self:
         """Return the fill with some fields changed."""
