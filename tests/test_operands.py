@@ -1,0 +1,209 @@
+"""Operands: the same numbers for the same words, on every platform and with every NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convcheck.dtypes import DTYPES
+from convcheck.errors import ParseError
+from convcheck.layouts import LAYOUTS
+from convcheck.operands import FILLS, Fill, make
+from convcheck.problem import Problem
+from convcheck.strategies import problems
+
+unhurried = settings(deadline=None)
+
+PROBLEM = Problem(size=(2, 3), kernel=(2, 2), channels=2, dtype="f64", bias=True)
+ROLES = ("x", "w", "y", "bias")
+
+#: first three elements of x; floats as hexadecimal, so that a changed last bit shows
+GOLDEN = {
+    "dense:7#3": ("0x1.0000000000000p+1", "-0x1.0000000000000p+0", "-0x1.0000000000000p+2"),
+    "ramp": ("0x0.0p+0", "0x1.0000000000000p+0", "0x1.0000000000000p+1"),
+    "ones": ("0x1.0000000000000p+0", "0x1.0000000000000p+0", "0x1.0000000000000p+0"),
+    "zeros": ("0x0.0p+0", "0x0.0p+0", "0x0.0p+0"),
+    "points@0,0,0,1=3;0,0,0,2=-0.5": ("0x0.0p+0", "0x1.8000000000000p+1", "-0x1.0000000000000p-1"),
+    "normal#1": ("0x1.9921bdca0c8b4p+0", "-0x1.7fc2830718eeap-1", "0x1.91d694523eefap-11"),
+    "positive#2": ("0x1.fb37ef93fdeb4p-2", "0x1.86c8defb9e94ap-2", "0x1.0b764462c9018p-4"),
+    "wide#4": ("-0x1.59a610bfc43b1p+58", "0x1.76272bd3d1290p-36", "-0x1.45e2654b848cep-55"),
+    "paired:9#5": ("-0x1.0000000000000p+2", "0x1.0000000000000p+0", "-0x1.8000000000000p+1"),
+    "opposed:9#5": ("-0x1.0000000000000p+2", "0x1.0000000000000p+0", "-0x1.8000000000000p+1"),
+}
+
+
+@st.composite
+def fills(draw):
+    """Draw a fill of any kind that prints; it shrinks to zeros."""
+    kind = draw(st.sampled_from(("zeros", *sorted(set(FILLS) - {"zeros"}))))
+    layout = draw(st.sampled_from(tuple(LAYOUTS)))
+    if kind == "points":
+        index = st.tuples(*[st.integers(0, 12)] * draw(st.integers(1, 5)))
+        value = st.floats(allow_nan=False) | st.integers(-(2**60), 2**60).map(float)
+        points = draw(st.lists(st.tuples(index, value), max_size=4))
+        return Fill(kind, points=tuple(points), layout=layout)
+    limit = draw(st.integers(1, 2**61)) if kind in ("dense", "paired", "opposed") else 1
+    seeded = kind not in ("zeros", "ones", "ramp")
+    return Fill(kind, limit, draw(st.integers(0, 2**40)) if seeded else 0, layout=layout)
+
+
+def test_every_kind_of_fill_has_golden_values():
+    assert {word.partition(":")[0].partition("#")[0].partition("@")[0] for word in GOLDEN} == set(FILLS)
+
+
+@pytest.mark.parametrize("word", GOLDEN)
+def test_a_fill_gives_the_same_numbers_everywhere(word):
+    array = make(PROBLEM, "x", Fill.parse(word))
+    assert GOLDEN[word] == tuple(float(value).hex() for value in array.ravel()[:3])
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        ("x", [2, -1, -4, -6, -5, 4, 2, 1, -7, -4, 6, -1]),
+        ("w", [4, -6, -2, -6, 2, 5, 6, -3]),
+        ("y", [-3, 5]),
+        ("bias", [-7]),
+    ],
+)
+def test_every_role_has_numbers_of_its_own(role, expected):
+    assert expected == make(PROBLEM, role, Fill.parse("dense:7#3")).ravel().tolist()
+
+
+@unhurried
+@given(problems(dtypes=tuple(DTYPES)), fills(), st.sampled_from(ROLES))
+def test_the_same_words_give_the_same_operand(problem, fill, role):
+    one = make(problem, role, fill)
+    two = make(Problem.parse(str(problem)), role, Fill.parse(str(fill)))
+    assert one.tobytes() == two.tobytes()
+
+
+@unhurried
+@given(problems(dtypes=tuple(DTYPES)), fills(), st.sampled_from(ROLES))
+def test_an_operand_has_the_shape_of_its_role_and_the_problem_s_dtype(problem, fill, role):
+    array = make(problem, role, fill)
+    assert (array.shape, array.dtype) == (problem.shapes[role], DTYPES[problem.dtype].numpy)
+
+
+@given(fills())
+def test_the_word_of_any_fill_parses_back(fill):
+    assert Fill.parse(str(fill)) == fill
+
+
+@pytest.mark.parametrize(
+    ("fill", "expected"),
+    [
+        (Fill("dense", 7, 3), "dense:7#3"),
+        (Fill("ramp", layout="strided"), "ramp/strided"),
+        (Fill("normal", seed=2), "normal#2"),
+        (Fill("points", points=(((0, 0, 1), 1.0),)), "impulse@0,0,1"),
+        (Fill("points", points=(((0, 1), 3.0), ((2, 0), -0.5))), "points@0,1=3;2,0=-0.5"),
+        (Fill("points", points=(((0, 1), float("inf")),)), "points@0,1=inf"),
+        (Fill("points", points=(((0, 1), float("nan")),)), "points@0,1=nan"),
+    ],
+)
+def test_a_fill_is_one_short_word(fill, expected):
+    assert expected == str(fill)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("dense:7#", "'dense:7#' is not a fill such as"),
+        ("Dense", "'Dense' is not a fill such as"),
+        ("", "'' is not a fill such as"),
+        ("gauss#3", "no fill is called 'gauss'; there are dense, ramp"),
+        ("ramp/sideways", "no layout is called 'sideways'; there are contiguous"),
+        ("points@0,a=3", "'0,a=3' is not a point"),
+        ("points@0,0=three", "'0,0=three' is not a point"),
+        ("dense:0", "limit is a number in 1.*, not 0"),
+        (f"dense:{10**30}", "limit is a number in 1.*, not 1000"),
+    ],
+)
+def test_what_is_no_fill_is_shown(word, message):
+    with pytest.raises(ParseError, match=message):
+        Fill.parse(word)
+
+
+@unhurried
+@given(problems(dtypes=("f32", "i16")), st.integers(1, 9), st.integers(0, 99))
+def test_dense_integers_are_non_zero_and_at_most_the_limit(problem, limit, seed):
+    magnitudes = np.abs(make(problem, "x", Fill("dense", limit, seed)).astype(int))
+    assert (magnitudes.min() >= 1, magnitudes.max() <= limit) == (True, True)
+
+
+def test_dense_integers_have_both_signs_and_reach_the_limit():
+    values = set(make(Problem(size=(100,), kernel=(1,)), "x", Fill("dense", 3)).ravel().tolist())
+    assert values == {-3, -2, -1, 1, 2, 3}
+
+
+def test_dense_integers_are_positive_where_the_dtype_has_no_sign():
+    values = set(make(Problem(size=(100,), kernel=(1,), dtype="u8"), "x", Fill("dense", 3)).ravel().tolist())
+    assert values == {1, 2, 3}
+
+
+def test_a_ramp_starts_again_before_the_dtype_stops_being_exact():
+    array = make(Problem(size=(300,), kernel=(1,), dtype="bf16"), "x", Fill("ramp")).ravel()
+    assert array.astype(int).tolist() == [*range(256), *range(44)]
+
+
+def test_points_outside_the_shape_are_left_out():
+    fill = Fill.parse("points@0,0,1,1=5;0,0,9,9=7;0,0=7")
+    assert np.argwhere(make(PROBLEM, "x", fill)).tolist() == [[0, 0, 1, 1]]
+
+
+def test_paired_operands_repeat_each_first_channel_but_for_one_unit():
+    x = make(PROBLEM, "x", Fill("paired", 9, 5))
+    assert np.abs(x[0, 1] - x[0, 0]).tolist() == np.ones((2, 3)).tolist()
+
+
+@pytest.mark.parametrize(("seed", "axis"), [(4, 1), (5, 0)])
+def test_opposed_weights_cancel_along_channels_or_filters_by_the_seed(seed, axis):
+    problem = Problem(size=(3,), kernel=(2,), channels=2, filters=2)
+    w = make(problem, "w", Fill("opposed", 9, seed))
+    assert np.count_nonzero(w.sum(axis=axis)) == 0
+
+
+def test_a_channel_without_a_partner_is_left_as_it_is():
+    problem = Problem(size=(3,), kernel=(1,), channels=3)
+    x = make(problem, "x", Fill("opposed", 9, 1))
+    assert x[0, 2].tolist() == make(problem, "x", Fill("dense", 9, 1))[0, 2].tolist()
+
+
+@unhurried
+@given(problems(dtypes=("f64", "f32", "f16", "bf16")), st.sampled_from(("normal", "positive", "wide")))
+def test_floats_are_finite(problem, kind):
+    assert np.isfinite(make(problem, "x", Fill(kind)).astype(np.float64)).all()
+
+
+def test_positive_floats_lie_above_zero_and_up_to_one():
+    array = make(Problem(size=(1000,), kernel=(1,), dtype="f64"), "x", Fill("positive"))
+    assert (array.min() > 0, array.max() <= 1, abs(array.mean() - 0.5) < 0.05) == (True, True, True)
+
+
+def test_normal_floats_are_centred_with_unit_deviation():
+    array = make(Problem(size=(10_000,), kernel=(1,), dtype="f64"), "x", Fill("normal"))
+    assert (abs(array.mean()) < 0.05, abs(array.std() - 1) < 0.05) == (True, True)
+
+
+def test_wide_floats_reach_both_ends_of_the_range_of_exponents():
+    array = make(Problem(size=(1000,), kernel=(1,), dtype="f32"), "x", Fill("wide"))
+    exponents = np.frexp(np.abs(array))[1] - 1
+    assert (exponents.min(), exponents.max()) == DTYPES["f32"].exponents
+
+
+@pytest.mark.parametrize("layout", sorted(set(LAYOUTS) - {"broadcast"}))
+def test_a_layout_leaves_the_values_alone(layout):
+    plain, laid_out = (make(PROBLEM, "x", Fill("dense", 7, layout=name)) for name in ("contiguous", layout))
+    assert plain.tolist() == laid_out.tolist()
+
+
+def test_an_empty_batch_has_operands_too():
+    assert make(PROBLEM.replace(batch=0), "x", Fill("dense", 7)).shape == (0, 2, 2, 3)
+
+
+def test_fills_larger_than_the_dtype_become_infinite_without_a_warning():
+    array = make(PROBLEM.replace(dtype="f16"), "x", Fill("points", points=(((0, 0, 0, 0), 1e6),)))
+    assert float(array[0, 0, 0, 0]) == np.inf
