@@ -84,6 +84,17 @@ def test_the_line_of_any_problem_parses_back(problem):
     assert Problem.parse(str(problem)) == problem
 
 
+@pytest.mark.parametrize("dtype", ["i8", "i16", "i32", "i64", "f32"])
+@pytest.mark.parametrize("size", [8, 16, 32, 64])
+def test_a_size_that_reads_like_a_dtype_parses_back(dtype, size):
+    problem = Problem(size=(size,), kernel=(2,), dtype=dtype)
+    assert Problem.parse(str(problem)) == problem
+
+
+def test_a_line_without_a_dtype_may_begin_with_a_size_that_reads_like_one():
+    assert Problem.parse("i8 k2") == Problem(size=(8,), kernel=(2,))
+
+
 def test_only_sizes_need_to_be_on_a_line():
     assert Problem.parse("i5 k2") == Problem(size=(5,), kernel=(2,))
 

@@ -185,8 +185,11 @@ class Problem:
             If a word cannot be read; the message shows it.
         """
         fields: dict[str, Any] = {}
-        for word in text.split():
-            name, value = _parse_word(word)
+        words = text.split()
+        for number, word in enumerate(words):
+            # i8, i16, i32 and i64 are sizes too: a dtype comes first, and another word gives the size
+            is_size = word[0] == "i" and (number > 0 or not any(other[0] == "i" for other in words[1:]))
+            name, value = _parse_word(word, is_dtype=word in DTYPES and not is_size)
             if name in fields:
                 raise ParseError(f"{word!r} gives {name} a second time in the problem {text!r}")
             fields[name] = value
@@ -204,8 +207,8 @@ _SIZES = {"i": "size", "k": "kernel", "s": "stride", "d": "dilation"}
 _WORD = re.compile(r"([ngco])(\d+)|([iksd])(\d+(?:x\d+)*)|p(?:same:)?(\d+(?::\d+)?(?:x\d+(?::\d+)?)*)")
 
 
-def _parse_word(word: str) -> tuple[str, Any]:
-    if word in DTYPES:
+def _parse_word(word: str, *, is_dtype: bool) -> tuple[str, Any]:
+    if is_dtype:
         return "dtype", word
     if word == "bias":
         return "bias", True
