@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from convcheck.dtypes import name_of
+from convcheck.reference.maps import exact
 
 __all__ = ["Claim", "Verdict", "judge"]
 
@@ -75,17 +76,25 @@ def judge(claim: Claim) -> Verdict:
 
 def _ratios(left: Array, right: Array, bound: Array | float) -> Array:
     """Error over bound, element by element: 0 where equal (also both NaN), infinite where no bound excuses it."""
-    wide = np.longdouble if left.dtype.itemsize >= 8 or right.dtype.itemsize >= 8 else np.float64
-    number = object if right.dtype == object else np.clongdouble if "c" in left.dtype.kind + right.dtype.kind else wide
-    ours, theirs = left.astype(number), right.astype(number)
-    if number is object:
-        error = np.abs(ours - theirs).astype(np.float64)
-        return np.where(error == 0, 0.0, _divide(error, np.asarray(bound, np.float64)))
     with np.errstate(all="ignore"):
-        error = np.abs(ours - theirs)
-        equal = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
-        ratio = _divide(error.astype(np.float64), np.asarray(bound, np.float64))
+        error, equal = _errors(left, right)
+        ratio = _divide(error, np.asarray(bound, np.float64))
     return np.where(equal, 0.0, np.where(np.isnan(ratio), np.inf, ratio))
+
+
+def _errors(left: Array, right: Array) -> tuple[Array, Array]:
+    """|left - right| as float64, and where the two are equal, which the difference of large integers may not show."""
+    kinds = left.dtype.kind + right.dtype.kind
+    if right.dtype == object:
+        ours, theirs = exact(left), exact(right)
+        return np.abs(ours - theirs).astype(np.float64), np.asarray(ours == theirs, bool)
+    wide: Any = np.longdouble if max(left.dtype.itemsize, right.dtype.itemsize) >= 8 else np.float64
+    wide = np.clongdouble if "c" in kinds else wide
+    ours, theirs = left.astype(wide), right.astype(wide)
+    error = np.abs(ours - theirs).astype(np.float64)
+    if set(kinds) <= set("biu"):
+        return np.maximum(error, left != right), np.asarray(left == right)
+    return error, (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
 
 
 def _divide(error: Array, bound: Array) -> Array:

@@ -7,15 +7,16 @@ lists the relation tap by tap; everything else is a sum over it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import product
-from math import ceil, prod
+from math import ceil, isfinite, prod
 from typing import Any
 
 import numpy as np
 
 from convcheck.problem import Map, Problem
 
-__all__ = ["contract", "gather", "scatter", "taps"]
+__all__ = ["contract", "exact", "gather", "scatter", "taps"]
 
 Array = np.ndarray[Any, Any]
 Slices = tuple[slice, ...]
@@ -67,7 +68,7 @@ def contract(
     ``a`` and ``b`` play the roles that ``which.roles`` names; the result has the shape of ``which.result``.
     """
     n, g, o, p = problem.batch, problem.groups, problem.filters_per_group, prod(problem.output)
-    a, b = (operand.astype(number) for operand in (a, b))
+    a, b = _in(number, a), _in(number, b)
     if which is Map.GRAD_WEIGHT:
         columns = np.swapaxes(gather(problem, b), -1, -2)
         return np.matmul(a.reshape(n, g, o, p), columns).sum(axis=0).reshape(problem.shapes["w"])
@@ -75,4 +76,19 @@ def contract(
     if which is Map.GRAD_INPUT:
         return scatter(problem, np.matmul(np.swapaxes(weight, -1, -2), a.reshape(n, g, o, p)))
     y = np.matmul(weight, gather(problem, a)).reshape(problem.shapes["y"])
-    return y if bias is None else y + bias.astype(number).reshape(-1, *(1,) * problem.ndim)
+    return y if bias is None else y + _in(number, bias).reshape(-1, *(1,) * problem.ndim)
+
+
+def _in(number: Any, array: Array) -> Array:
+    return exact(array) if number is object else array.astype(number)
+
+
+def exact(array: Array) -> Array:
+    """Return the elements as Python ints and Fractions, in an object array; infinities and NaN stay what they are."""
+    if array.dtype.kind in "biuO":
+        return array.astype(object)
+    return np.asarray(np.frompyfunc(_fraction, 1, 1)(array.astype(np.float64)), object)
+
+
+def _fraction(value: float) -> Fraction | float:
+    return Fraction(value) if isfinite(value) else value
