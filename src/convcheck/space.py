@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import combinations
 from math import prod
 from typing import Any, Protocol, Self, TypeVar
 
@@ -87,6 +86,9 @@ WEIGHTS: dict[tuple[str, str], int] = {
     ("size", "tiny"): 3,
     ("size", "narrow"): 3,
 }
+
+#: elements in a vector register, or in several
+_VECTORS = (8, 16, 32, 64)
 
 #: gradients are those of floating-point operands, without a bias
 GRADIENTS = {"dtype": ("f32", "f64", "f16", "bf16"), "bias": ("no",)}
@@ -240,7 +242,7 @@ class _Builder:
             pairs = [(choose.integer(0, 3), choose.integer(0, 3)) for _ in range(ndim)]
             axis = choose.integer(0, ndim - 1)
             pairs[axis] = (pairs[axis][0], pairs[axis][0] + 1) if len(set(pairs[axis])) == 1 else pairs[axis]
-            return tuple(pairs)
+            return tuple(pairs) if uneven else (pairs[axis],) * ndim
         if name == "at-least-kernel":
             extra = choose.integer(0, 2)
             ends = [r + extra for r in reach]
@@ -260,7 +262,7 @@ class _Builder:
         if name == "narrow":
             tiny = [max(low, choose.integer(3, 23 if ndim < 3 else 9)) for low in least]
         elif name == "vector":
-            tiny[special] = choose.pick((8, 16, 32, 64)) + choose.pick((0, -1, 1, 2)) + reach[special] - 1
+            tiny[special] = choose.pick(_VECTORS) + choose.pick((0, -1, 1, 2)) + reach[special] - 1
         elif name == "uneven":
             tiny[special] = choose.integer(24, 70)
         elif name == "unit-axis":
@@ -336,7 +338,7 @@ def _kernel_class(p: Problem) -> str:
         return "unit"
     if all(r == i for r, i in zip(p.reach, p.size, strict=True)):
         return "full"
-    if max(p.kernel) > 7:  # noqa: PLR2004
+    if max(p.kernel) > 7:
         return "large"
     if 1 in p.kernel:
         return "mixed"
@@ -368,13 +370,16 @@ def _padding_class(p: Problem) -> str:
 
 
 def _size_class(p: Problem) -> str:
-    if max(p.size) > 100:  # noqa: PLR2004
+    if max(p.size) > 100:
         return "large"
     if 1 in p.size:
         return "unit-axis"
-    if max(p.size) > 23:  # noqa: PLR2004
+    dense = (s - r + 1 for s, r in zip(p.size, p.reach, strict=True))
+    if any(v - 1 <= positions <= v + 2 for positions in dense for v in _VECTORS):
+        return "vector"
+    if max(p.size) > 23:
         return "uneven"
-    return "tiny" if prod(p.output) <= 16 else "narrow"  # noqa: PLR2004
+    return "tiny" if prod(p.output) <= 16 else "narrow"
 
 
 _RULES: dict[str, Callable[[Problem], str]] = {
