@@ -109,26 +109,28 @@ def _best(predicates: list[_Predicate], failures: int, passing: int) -> list[_Pr
     holds = np.array([p.passing for p in useful], np.float32)
     cost = np.array([p.cost for p in useful])
 
-    def bits(excused: Array) -> Array:
-        """Bits that say which problems under the condition fail: log2 C(failures + excused, failures)."""
-        ways = gammaln(failures + excused + 1) - gammaln(excused + 1) - gammaln(failures + 1)
-        # most faults are deterministic: that a condition has exceptions must be paid for, too
-        return np.asarray(ways / np.log(2) + _EXCEPTIONS * (excused > 0))
-
-    one = cost + bits(holds.sum(axis=1))
-    two = cost[:, None] + cost + bits(holds @ holds.T)
+    one = cost + _bits(failures, holds.sum(axis=1))
+    two = cost[:, None] + cost + _bits(failures, holds @ holds.T)
     np.fill_diagonal(two, np.inf)
     first, second = np.unravel_index(np.argsort(two, axis=None, kind="stable")[:64], two.shape)
-    three = cost[first, None] + cost[second, None] + cost + bits((holds[first] * holds[second]) @ holds.T)
+    three = cost[first, None] + cost[second, None] + cost
+    three = three + _bits(failures, (holds[first] * holds[second]) @ holds.T)
     three[np.arange(len(first)), first] = three[np.arange(len(first)), second] = np.inf
     row, third = np.unravel_index(np.argmin(three), three.shape)
     choices: list[tuple[float, tuple[Any, ...]]] = [
-        (float(bits(np.array(passing))), ()),
+        (float(_bits(failures, np.array(passing))), ()),
         (float(one.min()), (np.argmin(one),)),
         (float(two[first[0], second[0]]), (first[0], second[0])),
         (float(three[row, third]), (first[row], second[row], third)),
     ]
     return [useful[i] for i in sorted(min(choices, key=lambda choice: choice[0])[1])]
+
+
+def _bits(failures: int, excused: Array) -> Array:
+    """Bits that say which problems under a condition fail: log2 C(failures + excused, failures)."""
+    ways = gammaln(failures + excused + 1) - gammaln(excused + 1) - gammaln(failures + 1)
+    # most faults are deterministic: that a condition has exceptions must be paid for, too
+    return np.asarray(ways / np.log(2) + _EXCEPTIONS * (excused > 0))
 
 
 # -- features ------------------------------------------------------------------------------------------------
@@ -189,6 +191,9 @@ _TRUTHS: tuple[tuple[str, float, Callable[[Problem], bool]], ...] = (
     ("the kernel is larger than the input", 5.0, _per_axis(lambda reach, size: reach > size, "reach", "size")),
     ("the kernel is as large as the input", 5.0, lambda p: p.kernel == p.size),
     ("the stride is above the kernel", 5.0, _per_axis(lambda s, k: s > k, "stride", "kernel")),
+    ("the stride is the kernel", 5.0, lambda p: p.stride == p.kernel),
+    ("there are as many filters as channels", 5.0, lambda p: p.filters == p.channels),
+    ("there are as many filters as outputs along the last axis", 6.0, lambda p: p.filters == p.output[-1]),
     ("padding is at least the kernel's reach", 5.0, _per_axis(lambda p, r: min(p) >= r, "padding", "reach")),
     ("the stride leaves input over", 5.0, _leftover),
 )
