@@ -17,7 +17,7 @@ from convcheck.diagnosis.evidence import (
     dense,
     mapped,
     observe,
-    observe_impulses,
+    observe_all,
     work,
 )
 from convcheck.diagnosis.mistakes import Scope
@@ -61,7 +61,10 @@ def diagnose(engine: Engine, problem: Problem, which: Map = Map.FORWARD) -> Diag
         return Diagnosis(f"does not offer {which}", known=False)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        found = _diagnose(Conv(engine, which), problem)
+        try:
+            found = _diagnose(Conv(engine, which), problem)
+        except UnsupportedError as error:
+            found = Diagnosis(f"takes a problem once, and not the next time: {error}", known=False)
     return found if which is Map.FORWARD else replace(found, words=f"{which}: {found.words}")
 
 
@@ -75,7 +78,7 @@ def _diagnose(conv: Conv, problem: Problem) -> Diagnosis:
     if raised and (raised[0].near or not wrong):
         rest = _elsewhere(conv, wrong, observations)
         return Diagnosis(f"{raised[0].error} on {raised[0].problem}", known=True, details=rest)
-    return _explained(conv, wrong, observations) if wrong else _beyond(conv, problem)
+    return _explained(conv, wrong, observations) if wrong else _beyond(conv, observations[0].problem)
 
 
 def _elsewhere(conv: Conv, wrong: Sequence[Observation], observations: Sequence[Observation]) -> tuple[str, ...]:
@@ -90,8 +93,7 @@ def _observations(conv: Conv, problem: Problem) -> Iterator[Observation]:
     bare = problem if conv.map is Map.FORWARD else problem.replace(bias=False)
     offered, seen = conv.engine.capabilities, {bare}
     if problem.is_valid:
-        yield from observe(conv, bare, seeds=4, near=True)
-        yield from observe_impulses(conv, bare)
+        yield from observe_all(conv, bare)
     if problem.ndim not in offered.ndims or problem.dtype not in offered.dtypes:
         return
     kinds = [probed(conv, problem), *templates(problem.ndim, problem.dtype, offered)]
@@ -113,10 +115,11 @@ def _explained(conv: Conv, wrong: Sequence[Observation], observations: Sequence[
         scope = Scope(conv.map, failing[0].problem.ndim, conv.engine.convention, failing)
         found = explain(scope, right, pairs=pairs)
         if found:
-            notes = [_condition(observations)] if found.right < len(right) else []
+            exceptions = f"but {len(right) - found.right} of {len(observations)} calls do not show it"
+            notes = [_condition(observations) or exceptions] if found.right < len(right) else []
             if len(failing) < len(wrong):
                 notes = [f"{len(wrong) - len(failing)} wrong results on other problems have another cause"]
-            return Diagnosis(found.words, known=True, details=tuple(filter(None, notes)))
+            return Diagnosis(found.words, known=True, details=tuple(notes))
     return _unknown(conv, wrong, observations)
 
 
@@ -146,9 +149,8 @@ def _oddity(o: Observation) -> str:
 
 
 def _is_steady(conv: Conv, o: Observation) -> bool:
-    """Whether three calls on the same operands give the same result."""
-    first, *others = (call(conv, o.problem, o.operands)[0] for _ in range(3))
-    return all(_equal(first, other) for other in others)
+    """Whether three more calls on the same operands give the same result again."""
+    return all(_equal(o.got, call(conv, o.problem, o.operands)[0]) for _ in range(3))
 
 
 def _equal(one: Array | None, other: Array | None) -> bool:
@@ -156,24 +158,33 @@ def _equal(one: Array | None, other: Array | None) -> bool:
 
 
 def _beyond(conv: Conv, problem: Problem) -> Diagnosis:
-    """Right on small integers: bits may get lost, or operands that are not contiguous be misread."""
-    lost = lost_bits(conv, problem)
-    if lost:
-        return Diagnosis(lost, known=True)
-    exact = problem.is_valid and not conv.numerics.normwise
-    misread = [name for name in LAYOUTS if _misreads(conv, problem, name)] if exact else []
-    if misread:
-        words = f"misreads operands that are not contiguous: {', '.join(misread)}"
-        return Diagnosis(words, known=True)
+    """Right on small integers in C order: look at what those do not show."""
+    for found in (_written(conv, problem), lost_bits(conv, problem), _misread(conv, problem)):
+        if found:
+            return Diagnosis(found, known=True)
     return Diagnosis("no difference found", known=True)
 
 
+def _written(conv: Conv, problem: Problem) -> str:
+    """Say which operands a call changes."""
+    operands = dense(conv, problem, seed=0)
+    given = mapped(operands, lambda array: array.copy("C"))
+    call_as_is(conv, problem, given)
+    names = [{"y": "upstream gradient"}.get(role, role) for role in conv.map.roles]
+    pairs = zip((*names, "bias"), operands, given, strict=True)
+    changed = [name for name, before, after in pairs if before is not None and not _equal(before, after)]
+    return f"writes to its operand {' and '.join(changed)}" if changed else ""
+
+
+def _misread(conv: Conv, problem: Problem) -> str:
+    """Say in which layouts, other than C order, operands give another result, twice."""
+    if conv.numerics.normwise:
+        return ""
+    found = [name for name in LAYOUTS if all(_misreads(conv, problem, name) for _ in range(2))]
+    return f"misreads operands that are not contiguous: {', '.join(found)}" if found else ""
+
+
 def _misreads(conv: Conv, problem: Problem, layout: str) -> bool:
-    """Whether equal operands give another result when they are laid out otherwise."""
     arranged = mapped(dense(conv, problem, seed=0), lambda array: arrange(array, layout))
-    try:
-        # a copy is contiguous, and has the values that a broadcast operand has come to have
-        results = call_as_is(conv, problem, arranged)[0], call(conv, problem, arranged)[0]
-    except UnsupportedError:
-        return False
-    return not _equal(*results)
+    # a copy is contiguous, and has the values that a broadcast operand has come to have
+    return not _equal(call_as_is(conv, problem, arranged)[0], call(conv, problem, arranged)[0])

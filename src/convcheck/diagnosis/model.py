@@ -33,11 +33,11 @@ def _zeros(q: Array, size: int) -> Array:
 
 def _reflected(q: Array, size: int) -> Array:
     period = max(1, 2 * (size - 1))
-    return np.minimum(q % period, period - q % period)
+    return np.asarray(np.minimum(q % period, period - q % period))
 
 
 def _mirrored(q: Array, size: int) -> Array:
-    return np.minimum(q % (2 * size), 2 * size - 1 - q % (2 * size))
+    return np.asarray(np.minimum(q % (2 * size), 2 * size - 1 - q % (2 * size)))
 
 
 #: which input position stands at a position of the padding, by the kind of padding
@@ -85,33 +85,28 @@ class Model:
 
     ``source`` holds the input channel that each filter reads at each of its channels, shape (O, C/g).
     ``views`` are applied, by role, to the indices of that role's elements: as if the array was rearranged first
-    (an operand) or afterwards (a result). ``finish`` is applied to the result's values, in order. ``previous`` are
-    the operands of an earlier call on the same problem, where there was one.
+    (an operand) or afterwards (a result). ``finish`` is applied to the result's values, in order. ``earlier`` are
+    the operands of the call before and of the first one on the same problem, where there were any.
     """
 
     which: Map
     problem: Problem
     operands: Operands
-    previous: Operands | None
+    earlier: tuple[Operands, ...]
     axes: tuple[Axis, ...]
     source: Array
     views: tuple[tuple[str, View], ...] = ()
     finish: tuple[View, ...] = ()
 
     @classmethod
-    def of(cls, which: Map, problem: Problem, operands: Operands, previous: Operands | None = None) -> Self:
+    def of(cls, which: Map, problem: Problem, operands: Operands, earlier: tuple[Operands, ...] = ()) -> Self:
         """Return the model of the right computation."""
         p = problem
-        ends = (tuple(end) for end in p.padding)
-        axes = tuple(
-            Axis(*sizes, *end)
-            for *sizes, end in zip(p.size, p.kernel, p.stride, p.dilation, ends, strict=True)
-        )
+        sizes = zip(p.size, p.kernel, p.stride, p.dilation, p.padding, strict=True)
+        axes = tuple(Axis(i, k, s, d, low, high) for i, k, s, d, (low, high) in sizes)
         group = np.arange(p.filters)[:, None] // p.filters_per_group
         source = group * p.channels_per_group + np.arange(p.channels_per_group)
-        return cls(
-            which=which, problem=p, operands=operands, previous=previous, axes=axes, source=source
-        )  # fmt: skip
+        return cls(which=which, problem=p, operands=operands, earlier=earlier, axes=axes, source=source)
 
     def replace(self, **changes: Any) -> Self:
         """Return the model with some fields changed."""
@@ -151,7 +146,7 @@ def _compute(model: Model, rows: Sizes, kept: Sizes) -> Array | None:
     """Contract over the relation; None where a gradient does not fit a view of it."""
     x, w = (_indices(model, role, model.problem.shapes[role]) for role in ("x", "w"))
     y = _indices(model, "y", (len(x), len(w), *rows))
-    ix, iw = _relate(model, x, rows, kept), w.reshape(len(w), -1)
+    ix, iw = _relate(model, x, rows, kept), w.reshape(len(w), prod(w.shape[1:]))
     a, b = (np.append(operand.astype(np.float64).ravel(), 0.0) for operand in model.operands[:2])
     if model.which is Map.FORWARD:
         values = np.einsum("nojp,oj->nop", a[ix], b[iw]).reshape(*ix.shape[:2], *rows)
@@ -160,7 +155,7 @@ def _compute(model: Model, rows: Sizes, kept: Sizes) -> Array | None:
         return _finished(model, np.append(values.ravel(), 0.0)[y])
     if y.shape != model.operands.a.shape:
         return None
-    upstream = _scattered(y, model.operands.a.astype(np.float64), y.shape).reshape(*ix.shape[:2], -1)
+    upstream = _scattered(y, model.operands.a.astype(np.float64), y.shape).reshape(*ix.shape[:2], prod(rows))
     if model.which is Map.GRAD_INPUT:
         shares = upstream[:, :, None, :] * b[iw][None, :, :, None]
         return _finished(model, _scattered(ix, shares, model.problem.shapes["x"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
+from math import ceil
 from typing import NamedTuple
 
 from convcheck.diagnosis.evidence import Observation, work
@@ -17,7 +18,7 @@ Edit = Callable[[Model], Model | None]
 #: numbers that wrong results must show before two mistakes at once are believed, of which there are thousands of pairs
 ENOUGH = 30
 #: above so many multiply-adds, only common mistakes are tried on a problem
-LARGE = 200_000
+LARGE = 30_000
 
 
 class Explanation(NamedTuple):
@@ -36,7 +37,8 @@ def explain(scope: Scope, right: Sequence[Observation], *, pairs: bool) -> Expla
         return _best(((m.words, m.edit) for m in listed), scope.failing, right)
     if sum(o.expected.size for o in scope.failing) < ENOUGH:
         return None
-    return _best(_pairs(listed, scope.failing), scope.failing, right)
+    failing = _richest_first(listed, scope.failing)
+    return _best(_pairs(listed, failing), failing, right)
 
 
 def _best(
@@ -47,7 +49,8 @@ def _best(
         if not _explains_all(edit, failing):
             continue
         agreeing = sum(_explains(edit, o) is not False for o in right)
-        if best is None or agreeing > best.right:
+        # who is right under a condition that nobody knows is no judge of small differences
+        if best is None or (len(right) - agreeing) * 4 <= len(right) - best.right:
             best = Explanation(words, agreeing)
         if agreeing == len(right):
             break
@@ -81,12 +84,19 @@ def _explains(edit: Edit, o: Observation) -> bool | None:
 
 def _pairs(listed: Sequence[Mistake], failing: Sequence[Observation]) -> Iterator[tuple[str, Edit]]:
     """Two mistakes at once, out of those that alone explain some wrong result, and out of the common ones."""
-    few = _apart(failing)
-    partial = [m for m in listed if any(_explains(m.edit, o) for o in few)][:12]
-    # an edit that changes nothing on the first wrong result leaves it to the other, which was tried alone
+    partial = [m for m in listed if any(_explains(m.edit, o) for o in _apart(failing))][:12]
+    # where an edit changes nothing, it leaves a wrong result to the other one alone
     common = [m for m in listed if m.common and not _idle(m.edit, failing[0])]
     for one, other in (*combinations(partial, 2), *combinations(common, 2)):
         yield f"{one.words}, and {other.words}", _both(one.edit, other.edit)
+
+
+def _richest_first(listed: Sequence[Mistake], failing: Sequence[Observation]) -> list[Observation]:
+    """Put that wrong result first on which most of the common mistakes could show."""
+    several = {o.problem: o for o in failing}.values()
+    common = [m for m in listed if m.common]
+    richest = max(several, key=lambda o: sum(not _idle(m.edit, o) for m in common))
+    return [richest, *(o for o in failing if o is not richest)]
 
 
 def _idle(edit: Edit, o: Observation) -> bool:
@@ -95,8 +105,9 @@ def _idle(edit: Edit, o: Observation) -> bool:
 
 
 def _apart(failing: Sequence[Observation]) -> list[Observation]:
-    """Take a few wrong results, of different problems, the smallest first."""
-    return list({o.problem: o for o in reversed(failing)}.values())[-4:]
+    """Take a few wrong results, of problems as different as their number allows."""
+    several = list({o.problem: o for o in failing}.values())
+    return several[:: ceil(len(several) / 6)]
 
 
 def _both(one: Edit, other: Edit) -> Edit:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from convcheck.diagnosis.mistakes.axes import one_axis, other_axis
-from convcheck.diagnosis.mistakes.dropped import cut, dropped, single_taps
+from convcheck.diagnosis.mistakes.bias import biases
+from convcheck.diagnosis.mistakes.dropped import cut, dropped, flattened, repeats, single_taps
+from convcheck.diagnosis.mistakes.groups import groups
 from convcheck.diagnosis.mistakes.mistake import Family, Mistake, Scope
-from convcheck.diagnosis.mistakes.roles import flips, groups, permuted, repeated, shifts, transposed
-from convcheck.diagnosis.mistakes.values import biases, earlier, results, scales
+from convcheck.diagnosis.mistakes.roles import flips, permuted, repeated, shifts, transposed
+from convcheck.diagnosis.mistakes.values import earlier, operands, results, scales
 
 __all__ = ["FAMILIES", "Mistake", "Scope", "mistakes"]
 
@@ -16,6 +18,7 @@ FAMILIES: tuple[Family, ...] = (
     flips,
     biases,
     results,
+    cut,
     one_axis,
     other_axis,
     transposed,
@@ -23,9 +26,11 @@ FAMILIES: tuple[Family, ...] = (
     repeated,
     earlier,
     scales,
-    cut,
+    operands,
     dropped,
     single_taps,
+    repeats,
+    flattened,
     permuted,
     shifts,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import permutations
+from typing import Any
 
 from convcheck.diagnosis.mistakes.mistake import Mistake, Scope, along, subsets
 from convcheck.diagnosis.model import BORDERS, Axis, Model
@@ -23,6 +24,10 @@ def _grown(low: int, high: int) -> Change:
 
 def _reach(axis: Axis) -> int:
     return axis.dilation * (axis.kernel - 1)
+
+
+def _both(axis: Axis) -> int:
+    return axis.low + axis.high
 
 
 def _shifted(by: int) -> Change:
@@ -50,6 +55,11 @@ CHANGES: tuple[tuple[str, Change], ...] = (
     ("stride and dilation exchanged", lambda a: a._replace(stride=a.dilation, dilation=a.stride)),
     ("dilation used as stride", lambda a: a._replace(stride=a.dilation)),
     ("stride used as dilation", lambda a: a._replace(dilation=a.stride)),
+    ("stride multiplied by the dilation", lambda a: a._replace(stride=a.stride * a.dilation)),
+    ("dilation multiplied by the stride", lambda a: a._replace(dilation=a.stride * a.dilation)),
+    ("stride at most 2", lambda a: a._replace(stride=min(a.stride, 2))),
+    ("stride at most the kernel", lambda a: a._replace(stride=min(a.stride, a.kernel))),
+    ("dilation at most 2", lambda a: a._replace(dilation=min(a.dilation, 2))),
     ("stride one too large", lambda a: a._replace(stride=a.stride + 1)),
     ("stride one too small", lambda a: a._replace(stride=max(1, a.stride - 1))),
     ("dilation one too large", lambda a: a._replace(dilation=a.dilation + 1)),
@@ -68,6 +78,11 @@ CHANGES: tuple[tuple[str, Change], ...] = (
         for border in BORDERS
         if border != "zeros"
     ),
+    ("padding at most 1", _padding(lambda a: min(a.low, 1), lambda a: min(a.high, 1))),
+    ("padding at most 2", _padding(lambda a: min(a.low, 2), lambda a: min(a.high, 2))),
+    ("padding at most the kernel", _padding(lambda a: min(a.low, a.kernel), lambda a: min(a.high, a.kernel))),
+    ("padding shared out evenly", _padding(lambda a: _both(a) // 2, lambda a: _both(a) - _both(a) // 2)),
+    ("dilation about the kernel's centre", lambda a: a._replace(low=a.low + (a.dilation - 1) * (a.kernel // 2))),
     ("padding multiplied by the dilation", _padding(lambda a: a.low * a.dilation, lambda a: a.high * a.dilation)),
     ("padding multiplied by the stride", _padding(lambda a: a.low * a.stride, lambda a: a.high * a.stride)),
     ("padded as for mode 'full'", _padding(_reach, _reach)),
@@ -97,6 +112,8 @@ def other_axis(scope: Scope) -> Iterator[Mistake]:
         for a in range(scope.ndim if scope.ndim > 1 else 0):
             everywhere = dict.fromkeys(range(scope.ndim), a)
             yield Mistake(f"{number} of axis {a} used along every axis", _reordered(fields, everywhere), True)
+        for words, choose in (("largest", max), ("smallest", min)) if scope.ndim > 1 else ():
+            yield Mistake(f"{words} {number} used along every axis", _chosen(fields, choose), True)
         for a, b in permutations(range(scope.ndim if scope.ndim > 2 else 0), 2):
             yield Mistake(f"{number} of axis {a} used along axis {b}", _reordered(fields, {b: a}))
 
@@ -125,6 +142,16 @@ def _reordered(fields: tuple[str, ...], source: dict[int, int]) -> Callable[[Mod
         taken = [model.axes[source.get(number, number)] for number in range(len(model.axes))]
         axes = zip(model.axes, taken, strict=True)
         return model.replace(axes=tuple(a._replace(**{f: getattr(b, f) for f in fields}) for a, b in axes))
+
+    return edit
+
+
+def _chosen(fields: tuple[str, ...], choose: Callable[[list[int]], int]) -> Callable[[Model], Model]:
+    """Take fields of every axis from that with the largest, or the smallest, value."""
+
+    def edit(model: Model) -> Model:
+        values: dict[str, Any] = {f: choose([getattr(axis, f) for axis in model.axes]) for f in fields}
+        return model.replace(axes=tuple(axis._replace(**values) for axis in model.axes))
 
     return edit
 

@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcheck.diagnosis.mistakes.mistake import Mistake, Scope, along
+from convcheck.diagnosis.mistakes.mistake import Mistake, Scope, along, subsets
 from convcheck.diagnosis.model import OUTSIDE, Model
 from convcheck.problem import Map
 
-__all__ = ["cut", "dropped", "single_taps"]
+__all__ = ["cut", "dropped", "flattened", "repeats", "single_taps"]
 
 Array = np.ndarray[Any, Any]
 Indices = Callable[[int], Any]
 
 #: widths of vectors and of tiles, whose remainders get lost
-WIDTHS = (2, 4, 8, 16, 32)
+WIDTHS = (2, 3, 4, 6, 8, 16, 32, 64)
 
 
 class _Dimension(NamedTuple):
@@ -60,27 +60,23 @@ def _ends() -> Iterator[tuple[str, Indices]]:
     yield "last two {}s {}", lambda n: slice(max(0, n - 2), n)
     yield "all {}s but the first {}", lambda _: slice(1, None)
     for width in WIDTHS:
-        yield f"{{}}s beyond the last multiple of {width} {{}}", lambda n, m=width: slice(n // m * m, n)
+        for beyond in (_beyond_multiple(width), _beyond_first_multiple(width)):
+            yield f"{{}}s beyond the last multiple of {width} {{}}", beyond
     yield "every second {} {}", lambda _: slice(1, None, 2)
 
 
 def _places(length: int) -> Iterator[tuple[str, Indices]]:
     for first in range(2, length):
-        yield f"{{}}s from {first} on {{}}", lambda _, j=first: slice(j, None)
+        yield f"{{}}s from {first} on {{}}", _from(first)
     for place in range(1, min(length - 1, 12)):
-        yield f"{{}} {place} {{}}", lambda _, j=place: slice(j, j + 1)
+        yield f"{{}} {place} {{}}", _at(place)
 
 
 def _drop(dimension: _Dimension, words: str, which: Indices) -> Mistake:
     one, _, where = dimension.one.partition(" along ")
     said = words.format(one, dimension.gone) + (f" along {where}" if where else "")
 
-    def view(array: Array) -> Array:
-        lines = np.moveaxis(array.copy(), dimension.number, 0)
-        lines[which(len(lines))] = OUTSIDE
-        return np.moveaxis(lines, 0, dimension.number)
-
-    return Mistake(said, lambda model: model.view(dimension.role, view))
+    return Mistake(said, _outside(dimension.role, dimension.number, which))
 
 
 def _length(scope: Scope, dimension: _Dimension) -> int:
@@ -88,25 +84,96 @@ def _length(scope: Scope, dimension: _Dimension) -> int:
     return min(64, max(shapes, default=0))
 
 
+def flattened(_: Scope) -> Iterator[Mistake]:
+    """Count the end of an array as zero whose dimensions are run through in one loop."""
+    for role, start, many in (("w", 1, "summed products"), ("y", 2, "outputs of each plane")):
+        for width in WIDTHS:
+            for beyond in (_beyond_multiple(width), _beyond_first_multiple(width)):
+                yield Mistake(f"{many} beyond the last multiple of {width} dropped", _flat(role, start, beyond))
+        for first in WIDTHS[2:]:
+            yield Mistake(f"{many} from {first} on dropped", _flat(role, start, _from(first)))
+
+
+def _beyond_multiple(width: int) -> Indices:
+    return lambda n: slice(n // width * width, n)
+
+
+def _beyond_first_multiple(width: int) -> Indices:
+    """Leave fewer than ``width`` alone, as code does that takes another path for them."""
+    return lambda n: slice(n // width * width or n, n)
+
+
+def _from(first: int) -> Indices:
+    return lambda _: slice(first, None)
+
+
+def _at(place: int) -> Indices:
+    return lambda _: slice(place, place + 1)
+
+
+def _flat(role: str, start: int, which: Indices) -> Callable[[Model], Model]:
+    def view(array: Array) -> Array:
+        lines = array.reshape(*array.shape[:start], -1).copy()
+        lines[..., which(lines.shape[-1])] = OUTSIDE
+        return lines.reshape(array.shape)
+
+    return lambda model: model.view(role, view)
+
+
+def repeats(scope: Scope) -> Iterator[Mistake]:
+    """The last of something is not computed but repeats the one before."""
+    for role, number, one, _ in _dimensions(scope.ndim):
+        name, _, where = one.partition(" along ")
+        words = f"last {name} repeats the one before" + (f" along {where}" if where else "")
+        yield Mistake(words, _repeating(role, number))
+
+
+def _repeating(role: str, number: int) -> Callable[[Model], Model]:
+    def view(array: Array) -> Array:
+        return np.take(array, [*range(array.shape[number] - 1), max(0, array.shape[number] - 2)], number)
+
+    return lambda model: model.view(role, view)
+
+
 def cut(scope: Scope) -> Iterator[Mistake]:
-    """The output is shorter than it should be: what lies beyond an index is not there."""
-    for axis in range(scope.ndim):
-        for count, words in ((1, "last output is missing"), (2, "last two outputs are missing")):
-            yield Mistake(along(words, (axis,), scope.ndim), _shortened(2 + axis, slice(0, -count)))
-        yield Mistake(along("first output is missing", (axis,), scope.ndim), _shortened(2 + axis, slice(1, None)))
-    yield Mistake("first image only", _shortened(0, slice(0, 1)))
-    yield Mistake("first filter only", _shortened(1, slice(0, 1)))
+    """The last outputs are not there, or not computed."""
+    for axes in subsets(scope.ndim):
+        for count, words in ((1, "last output"), (2, "last two outputs")):
+            missing = "is missing" if count == 1 else "are missing"
+            yield Mistake(along(f"{words} {missing}", axes, scope.ndim), _shortened(axes, slice(0, -count)), True)
+            if len(axes) == 1:
+                yield Mistake(along(f"{words} zero", axes, scope.ndim), _last_zero(axes[0], count), True)
+        words = along("first output is missing", axes, scope.ndim)
+        yield Mistake(words, _shortened(axes, slice(1, None)))
 
 
-def _shortened(dimension: int, kept: slice) -> Callable[[Model], Model]:
-    return lambda model: model.view("y", lambda y: y[(slice(None),) * dimension + (kept,)])
+def _shortened(axes: tuple[int, ...], kept: slice) -> Callable[[Model], Model]:
+    def view(y: Array) -> Array:
+        return y[(slice(None), slice(None), *(kept if a in axes else slice(None) for a in range(y.ndim - 2)))]
+
+    return lambda model: model.view("y", view)
+
+
+def _last_zero(axis: int, count: int) -> Callable[[Model], Model]:
+    return _outside("y", 2 + axis, lambda n: slice(max(0, n - count), n))
+
+
+def _outside(role: str, number: int, which: Indices) -> Callable[[Model], Model]:
+    def view(array: Array) -> Array:
+        lines = np.moveaxis(array.copy(), number, 0)
+        lines[which(len(lines))] = OUTSIDE
+        return np.moveaxis(lines, 0, number)
+
+    return lambda model: model.view(role, view)
 
 
 def single_taps(_: Scope) -> Iterator[Mistake]:
-    """One tap of the whole kernel is left out, or counted twice."""
+    """One tap of the whole kernel is left out, or taps or channels are counted twice."""
     for factor, words in ((0, "dropped"), (2, "counted twice")):
         for name, place in _TAPS:
             yield Mistake(f"{name} tap of the kernel {words}", _weighed(place, factor))
+    for words, which in _ends():
+        yield Mistake(words.format("channel", "counted twice"), _weighed_channels(which))
 
 
 _TAPS: tuple[tuple[str, Callable[[tuple[int, ...]], int]], ...] = (
@@ -117,12 +184,25 @@ _TAPS: tuple[tuple[str, Callable[[tuple[int, ...]], int]], ...] = (
 
 
 def _weighed(place: Callable[[tuple[int, ...]], int], factor: int) -> Callable[[Model], Model]:
-    """Multiply one tap: of the weight, or of the weight's gradient."""
-
     def weigh(w: Array) -> Array:
         taps = w.reshape(*w.shape[:2], -1).copy()
         taps[..., place(w.shape[2:])] *= np.array(factor, w.dtype)
         return taps.reshape(w.shape)
+
+    return _on_weight(weigh)
+
+
+def _weighed_channels(which: Indices) -> Callable[[Model], Model]:
+    def weigh(w: Array) -> Array:
+        w = w.copy()
+        w[:, which(w.shape[1])] *= np.array(2, w.dtype)
+        return w
+
+    return _on_weight(weigh)
+
+
+def _on_weight(weigh: Callable[[Array], Array]) -> Callable[[Model], Model]:
+    """Change the weight, or the weight's gradient."""
 
     def edit(model: Model) -> Model:
         if model.which is Map.GRAD_WEIGHT:

@@ -1,4 +1,4 @@
-"""Mistakes in the values: scaled, clipped, without the bias, of an earlier call."""
+"""Mistakes in the values: scaled, clipped, wrapped, of operands or of the result; or remembered from a call before."""
 
 from __future__ import annotations
 
@@ -12,137 +12,143 @@ from convcheck.diagnosis.mistakes.mistake import Mistake, Scope
 from convcheck.diagnosis.model import Model, predictions
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
+from convcheck.reference.maps import contract
 
-__all__ = ["biases", "earlier", "results", "scales"]
+__all__ = ["earlier", "operands", "results", "scales"]
 
 Array = np.ndarray[Any, Any]
+Change = Callable[[Array], Array]
+
+NAMES = {"x": "input", "w": "weight", "y": "upstream gradient"}
+RESULTS: tuple[tuple[str, Change], ...] = (
+    ("result is zero everywhere", np.zeros_like),
+    ("result negated", np.negative),
+    ("negative results clipped to zero (ReLU)", lambda y: np.maximum(y, 0)),
+    ("absolute value of the result", np.abs),
+    ("result squared", np.square),
+    ("one added to the result", lambda y: y + 1),
+    ("result wrapped to 8 bits with sign", lambda y: (y + 128) % 256 - 128),
+    ("result modulo 256", lambda y: y % 256),
+    ("remainder of the result by 256", lambda y: np.fmod(y, 256)),
+    ("result without its axes of length 1", np.squeeze),
+    ("result without the axis of a single image", lambda y: y[0] if y.shape[:1] == (1,) else y),
+    ("result without the axis of a single filter", lambda y: y[:, 0] if y.shape[1:2] == (1,) else y),
+    ("result with the filters last", lambda y: np.moveaxis(y, 1, -1)),
+)
+OPERANDS: tuple[tuple[str, Change], ...] = (
+    ("taken without its sign", np.abs),
+    ("clipped to zero where negative", lambda a: np.maximum(a, 0)),
+    ("clipped to -1..1", lambda a: np.clip(a, -1, 1)),
+    ("counted as one where it is not zero", np.sign),
+)
+COUNTS: tuple[tuple[str, Callable[[Problem], int]], ...] = (
+    ("taps", lambda p: prod(p.kernel)),
+    ("channels per group", lambda p: p.channels_per_group),
+    ("images", lambda p: p.batch),
+    ("groups", lambda p: p.groups),
+    ("output positions", lambda p: prod(p.output)),
+)
 
 
-def results(_: Scope) -> Iterator[Mistake]:
-    """Something is done to the finished result."""
-    changes: tuple[tuple[str, Callable[[Array], Array]], ...] = (
-        ("result is zero everywhere", np.zeros_like),
-        ("result negated", np.negative),
-        ("negative results clipped to zero (ReLU)", lambda y: np.maximum(y, 0)),
-        ("absolute value of the result", np.abs),
-        ("result squared", np.square),
-        ("one added to the result", lambda y: y + 1),
+def results(scope: Scope) -> Iterator[Mistake]:
+    """Something is done to the finished result; limits are read off the results."""
+    for words, change in RESULTS:
+        yield Mistake(words, _finished(change), True)
+    seen = [o.got for o in scope.failing if o.got is not None and o.got.size]
+    if seen:
+        low, high = min(float(np.min(y)) for y in seen), max(float(np.max(y)) for y in seen)
+        yield Mistake(f"results clipped to at most {high:g}", _finished(lambda y: np.minimum(y, high)))
+        yield Mistake(f"results clipped to at least {low:g}", _finished(lambda y: np.maximum(y, low)))
+        yield Mistake(f"results clipped to {low:g}..{high:g}", _finished(lambda y: np.clip(y, low, high)))
+
+
+def _finished(change: Change) -> Callable[[Model], Model]:
+    return lambda model: model.then(change)
+
+
+def operands(scope: Scope) -> Iterator[Mistake]:
+    """Something is done to an operand first."""
+    for field, role in zip(("a", "b"), scope.which.roles, strict=True):
+        for words, change in OPERANDS:
+            yield Mistake(f"{NAMES[role]} {words}", _prepared(field, change))
+
+
+def _prepared(field: str, change: Change) -> Callable[[Model], Model]:
+    return lambda model: model.replace(
+        operands=model.operands._replace(**{field: change(getattr(model.operands, field))})
     )
-    for words, change in changes:
-        yield Mistake(words, lambda model, change=change: model.then(change), True)
 
 
 def scales(scope: Scope) -> Iterator[Mistake]:
-    """The result is a multiple of the right one: by a number of the problem, or by a constant read off the results."""
-    counts: tuple[tuple[str, Callable[[Problem], int]], ...] = (
-        ("taps", lambda p: prod(p.kernel)),
-        ("channels per group", lambda p: p.channels_per_group),
-        ("images", lambda p: p.batch),
-        ("groups", lambda p: p.groups),
-        ("output positions", lambda p: prod(p.output)),
-        ("summed products", lambda p: p.terms(scope.which)),
-    )
-    for name, count in counts:
-        yield Mistake(f"result divided by the number of {name}", _scaled(lambda p, n=count: 1 / n(p)), True)
-        yield Mistake(f"result multiplied by the number of {name}", _scaled(lambda p, n=count: n(p)), True)
+    """The result is a multiple of the right one: by a number of the problem, or a constant read off the results."""
+    for name, count in (*COUNTS, ("summed products", lambda p: p.terms(scope.which))):
+        yield Mistake(f"result divided by the number of {name}", _scaled(count, -1), True)
+        yield Mistake(f"result multiplied by the number of {name}", _scaled(count, 1), True)
+    if scope.which is Map.FORWARD:
+        yield Mistake("result divided by the number of taps inside the input", _averaged)
     for factor in dict.fromkeys(_ratios(scope)):
-        yield Mistake(f"result scaled by {factor:g}", _scaled(lambda _, f=factor: f), True)
+        yield Mistake(f"result scaled by {factor:.9g}", _finished(_times(factor)), abs(factor - 1) > 0.01)
+
+
+def _times(factor: float) -> Change:
+    return lambda y: y * factor
+
+
+def _scaled(count: Callable[[Problem], int], power: int) -> Callable[[Model], Model]:
+    return lambda model: model.then(_times(float(count(model.problem)) ** power))
+
+
+def _averaged(model: Model) -> Model:
+    ones = [np.ones_like(array) for array in model.operands[:2] if array is not None]
+    inside = contract(Map.FORWARD, model.problem, *ones) / model.problem.channels_per_group
+    return model.then(lambda y: y / np.maximum(inside, 1) if y.shape == inside.shape else y)
 
 
 def _ratios(scope: Scope) -> Iterator[float]:
-    """Ratio of got to expected where it is the same at every element."""
+    """Ratio of got to expected where it is the same at every element, but for roundings."""
     for o in scope.failing[:4]:
         if o.got is None or o.got.shape != o.expected.shape or not np.any(o.expected):
             continue
         factors = o.got[o.expected != 0] / o.expected[o.expected != 0]
-        if np.all(np.abs(factors - factors[0]) <= 1e-6 * np.abs(factors[0])) and factors[0] not in (0, 1, -1):
-            yield float(factors[0])
-
-
-def _scaled(factor: Callable[[Problem], float]) -> Callable[[Model], Model]:
-    return lambda model: model.then(lambda y: y * factor(model.problem))
-
-
-def biases(scope: Scope) -> Iterator[Mistake]:
-    """The bias is missing, or is not what it should be, or does not stand along the filters."""
-    changes: tuple[tuple[str, Callable[[Array], Array | None]], ...] = (
-        ("bias missing", lambda _: None),
-        ("bias added twice", lambda b: 2 * b),
-        ("bias negated", np.negative),
-        ("bias only on the first filter", lambda b: b * (np.arange(len(b)) == 0)),
-        ("bias missing on the last filter", lambda b: b * (np.arange(len(b)) < len(b) - 1)),
-        ("first filter's bias used for all filters", lambda b: b[[0] * len(b)]),
-        ("bias in reverse order", lambda b: b[::-1]),
-        ("sum of the biases used for all filters", lambda b: np.full_like(b, b.sum())),
-    )
-    if scope.which is Map.FORWARD:
-        for words, change in changes:
-            yield Mistake(words, _biased(change), True)
-        for place in range(scope.ndim):
-            yield Mistake(f"bias added along axis {place} instead of the filters", _bias_along(2 + place), True)
-        yield Mistake("bias added along the batch instead of the filters", _bias_along(0), True)
-        for name, count in (("channels per group", lambda p: p.channels_per_group), ("groups", lambda p: p.groups)):
-            yield Mistake(f"bias added once for each of the {name}", lambda m, n=count: _bias_times(m, n(m.problem)))
-        yield Mistake("bias added once a tap", lambda m: _bias_times(m, prod(m.problem.kernel)))
-
-
-def _biased(change: Callable[[Array], Array | None]) -> Callable[[Model], Model]:
-    def edit(model: Model) -> Model:
-        bias = model.operands.bias
-        return model if bias is None else model.replace(operands=model.operands._replace(bias=change(bias)))
-
-    return edit
-
-
-def _bias_times(model: Model, count: int) -> Model:
-    return _biased(lambda b: count * b)(model)
-
-
-def _bias_along(dimension: int) -> Callable[[Model], Model]:
-    def edit(model: Model) -> Model:
-        bias, ndim = model.operands.bias, len(model.axes)
-        if bias is None:
-            return model
-        lengths = model.problem.shapes["y"]
-        if len(bias) not in (1, lengths[dimension]):
-            return model
-        shape = tuple(len(bias) if d == dimension else 1 for d in range(ndim + 2))
-        added = bias.astype(np.float64).reshape(shape)
-        return model.replace(operands=model.operands._replace(bias=None)).then(lambda y: y + added)
-
-    return edit
+        factor = float(np.median(factors))
+        if np.all(np.abs(factors - factor) <= 4 * o.rounding * abs(factor)) and factor not in (0, 1, -1):
+            yield float(f"{factor:.6g}")
+            yield factor
 
 
 def earlier(scope: Scope) -> Iterator[Mistake]:
-    """The target remembers: an operand or the result of an earlier call on the same shapes."""
-    first, second = (_NAMES[role] for role in scope.which.roles)
-    kept: tuple[tuple[str, Callable[[Operands, Operands], Operands]], ...] = (
-        ("result of an earlier call returned", lambda _, before: before),
-        (f"{first} of an earlier call used", lambda now, before: now._replace(a=before.a)),
-        (f"{second} of an earlier call used", lambda now, before: now._replace(b=before.b)),
-    )
-    for words, remember in kept:
-        yield Mistake(words, lambda model, remember=remember: _remembering(model, remember))
+    """The target remembers: an operand or the result of an earlier call on the same problem."""
+    for number in (0, 1):  # the call before, or the first one
+        for words, remember in _memories(scope):
+            yield Mistake(words, _remembering(number, remember))
+        yield Mistake("result added to that of an earlier call", _accumulated(number))
+
+
+def _memories(scope: Scope) -> Iterator[tuple[str, Callable[[Operands, Operands], Operands]]]:
+    yield "result of an earlier call returned", lambda _, before: before
+    first, second = (NAMES[role] for role in scope.which.roles)
+    yield f"{first} of an earlier call used", lambda now, before: now._replace(a=before.a)
+    yield f"{second} of an earlier call used", lambda now, before: now._replace(b=before.b)
     if scope.which is Map.FORWARD:
-        yield Mistake(
-            "bias of an earlier call used",
-            lambda model: _remembering(model, lambda now, before: now._replace(bias=before.bias)),
-        )
-    yield Mistake("result added to that of an earlier call", _accumulated)
+        yield "bias of an earlier call used", lambda now, before: now._replace(bias=before.bias)
 
 
-_NAMES = {"x": "input", "w": "weight", "y": "upstream gradient"}
-
-
-def _remembering(model: Model, remember: Callable[[Operands, Operands], Operands]) -> Model | None:
+def _remembering(number: int, remember: Callable[[Operands, Operands], Operands]) -> Callable[[Model], Model | None]:
     """Nothing is said of a first call."""
-    if model.previous is None:
-        return None
-    return model.replace(operands=remember(model.operands, model.previous))
+
+    def edit(model: Model) -> Model | None:
+        if not model.earlier:
+            return None
+        return model.replace(operands=remember(model.operands, model.earlier[number]))
+
+    return edit
 
 
-def _accumulated(model: Model) -> Model | None:
-    if model.previous is None:
-        return None
-    before = next(predictions(model.replace(operands=model.previous, previous=None)))
-    return model.then(lambda y: y + before if y.shape == before.shape else y)
+def _accumulated(number: int) -> Callable[[Model], Model | None]:
+    def edit(model: Model) -> Model | None:
+        if not model.earlier:
+            return None
+        before = next(predictions(model.replace(operands=model.earlier[number], earlier=())))
+        return model.then(lambda y: y + before if y.shape == before.shape else y)
+
+    return edit
