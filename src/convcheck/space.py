@@ -279,7 +279,8 @@ class _Builder:
         depthwise = groups == 0
         if depthwise:
             groups = choose.pick(COUNTS[cls["channels"]]) if cls["channels"] != "one" else choose.pick((2, 3))
-            channels, filters = 1, 1 if cls["groups"] == "depthwise" else choose.pick((2, 3))
+            multiplier = choose.pick((2, 3))  # also where it is not wanted: what is simpler must not take fewer choices
+            channels, filters = 1, 1 if cls["groups"] == "depthwise" else multiplier
             groups = max(1, min(groups, left // filters))
         else:
             channels = min(choose.pick(COUNTS[cls["channels"]]), max(1, left // groups))
