@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from convcheck.bounds import is_exact
@@ -18,7 +18,7 @@ from convcheck.space import CLASSES, Space, classify, seeded
 from convcheck.strategies import cases, operands, problems
 
 unhurried = settings(deadline=None)
-steady = settings(deadline=None, derandomize=True, database=None)
+steady = settings(deadline=None, derandomize=True, database=None, phases=[Phase.generate, Phase.shrink])
 small = {"size": ("tiny",)}
 capabilities = st.builds(
     Capabilities,
@@ -93,7 +93,6 @@ def test_problems_shrink_to_a_kernel_of_two_elements_in_an_input_that_it_fits():
         ("stride", (2,), "f32 n1 g1 c1 o1 i2 k2 s2 p0 d1"),
         ("dilation", (2,), "f32 n1 g1 c1 o1 i3 k2 s1 p0 d2"),
         ("batch", 2, "f32 n2 g1 c1 o1 i2 k2 s1 p0 d1"),
-        ("filters", 3, "f32 n1 g1 c1 o3 i2 k2 s1 p0 d1"),
         ("bias", True, "f32 n1 g1 c1 o1 i2 k2 s1 p0 d1 bias"),
     ],
 )
