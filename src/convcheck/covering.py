@@ -32,11 +32,11 @@ def rows(table: Table, strength: int) -> tuple[Row, ...]:
     generator = Random(len(left))  # noqa: S311 - no secret hangs on it
     while left:
         wanted = next(iter(left))
-        row = _complete(dict(wanted), table, generator)
+        completed = _complete(dict(wanted), table, generator)
         left.pop(wanted, None)
-        if row:
-            found.append(row)
-            _cross_off(left, row, strength)
+        if completed:
+            found.append(completed)
+            _cross_off(left, completed, strength)
     return tuple(found)
 
 
@@ -76,8 +76,14 @@ def combinations_of(row: Row, strength: int) -> Iterable[Combination]:
 
 
 def possible_combinations(table: Table, strength: int) -> Iterable[Combination]:
-    """All combinations of classes of different parameters that do not exclude each other."""
-    pairs = sorted((name, c) for name, classes in table for c in classes)
+    """All combinations of classes that exclude neither each other nor every class of another parameter."""
+    pairs = sorted((name, c) for name, classes in table for c in classes if _fits(name, c, table))
     for combination in combinations(pairs, strength):
         if len({name for name, _ in combination}) == strength and not impossible(dict(combination)):
             yield combination
+
+
+def _fits(name: str, one: str, table: Table) -> bool:
+    """Whether every other parameter has a class that goes with this one."""
+    others = [(other, classes) for other, classes in table if other != name]
+    return all(any(not impossible({name: one, other: c}) for c in classes) for other, classes in others)
