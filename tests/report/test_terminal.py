@@ -8,7 +8,7 @@ from convcheck.report.model import LawResult
 from convcheck.report.replay import option_words, replay_with
 from convcheck.report.terminal import report_lines, report_text, violations_text
 
-from .examples import holds, report, violated
+from .examples import holds, report, violated, without_arrays
 
 
 def test_a_report_that_conforms_is_told_whole():
@@ -62,11 +62,20 @@ def test_violations_can_be_told_without_the_rest():
         ((violated(),), False, "ops:conv2d does not conform: 1 of 1 law judged is violated."),
         ((LawResult("mass"),), False, "No verdict on ops:conv2d: nothing, or nothing but zeros, was judged."),
         ((holds(),), True, "Interrupted: what is known of ops:conv2d is that 1 law judged so far holds."),
-        ((holds(), violated()), True, "is that 1 law of 2 judged so far is violated."),
+        ((holds(), violated("accuracy")), True, "is that 1 law of 2 judged so far is violated."),
     ],
 )
 def test_the_verdict_is_a_sentence(results, interrupted, sentence):
     assert sentence in report_text(report(*results, interrupted=interrupted))
+
+
+def test_a_law_that_fails_in_several_ways_counts_once_and_tells_each():
+    ways = [without_arrays("survives", f"crashed: {name}") for name in ("SIGSEGV", "SIGFPE")]
+    text = report_text(report(*(LawResult("survives", violation=way) for way in ways)))
+    assert "VIOLATED  survives  crashed: SIGSEGV" in text
+    assert "VIOLATED  survives  crashed: SIGFPE" in text
+    assert "1 of 1 law judged is violated" in text
+    assert "not judged" not in text
 
 
 def test_a_law_without_a_case_says_so():

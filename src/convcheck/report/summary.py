@@ -34,8 +34,8 @@ def plural(count: int, what: str) -> str:
 
 
 def _sentence(report: Report) -> str:
-    judged = sum(1 for result in report.results if result.judged)
-    broken = len(report.violations)
+    judged = len({result.law for result in report.results if result.judged or result.violation})
+    broken = len({violation.law for violation in report.violations})
     return {
         "conforms": f"{report.target} conforms: {_hold(judged)}.",
         "violated": f"{report.target} does not conform: {broken} of {plural(judged, 'law')} judged "
@@ -72,13 +72,13 @@ def _left_out(report: Report) -> Iterator[tuple[str, str]]:
     """Yield what was not judged, with reasons: whole laws, then cases."""
     laws: dict[str, list[str]] = {}
     for result in report.results:
-        if not result.judged:
+        if not (result.judged or result.violation):
             laws.setdefault(why_not(result), []).append(result.law)
     for i, (reason, names) in enumerate(laws.items()):
         yield "not judged" if i == 0 else "", f"{', '.join(names)}: {reason}"
     skipped: Counter[str] = Counter()
     for result in report.results:
-        skipped.update(result.skipped)
+        skipped.update(result.skipped if result.judged else {})
     for i, (reason, count) in enumerate(skipped.most_common()):
         yield "skipped" if i == 0 else "", f"{plural(count, 'case')}: {reason}"
 

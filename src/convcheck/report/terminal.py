@@ -68,11 +68,13 @@ def _laws(results: Sequence[LawResult], width: int) -> Iterator[Text]:
         name = result.law.ljust(room)
         before = f"  {mark:<8}  {name}"
         remark = _remark(result)
-        yield Text(f"  {mark:<8}", style).append(f"  {name}").append(_cut(remark, width - len(before)), "dim")
+        yield Text().append(f"  {mark:<8}", style).append(f"  {name}").append(_cut(remark, width - len(before)))
 
 
 def _remark(result: LawResult) -> str:
     """Return what is worth saying of a law on one line."""
+    if result.violation and not result.judged:
+        return result.violation.reason
     if not result.judged:
         return why_not(result)
     parts = [f"{result.failed:,} of {plural(result.judged, 'case')} fail" + "s" * (result.failed == 1)]
