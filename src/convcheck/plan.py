@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from functools import cache
 from typing import Any, Self
 
 from convcheck.cases import Case, choose_fills
 from convcheck.covering import Row, rows
-from convcheck.engines.base import Engine
+from convcheck.engines.base import Capabilities, Engine
 from convcheck.errors import UsageError
 from convcheck.laws import BY_NAME, LAWS
 from convcheck.laws.law import Law
@@ -96,8 +96,7 @@ def slices(engine: Engine, laws: tuple[Law, ...], profile: Profile) -> Iterator[
 def _streams(engine: Engine, law: Law, which: Map, profile: Profile) -> dict[str, int]:
     """How many cases each stream of a law has."""
     if law.every is not None:
-        step = 1 if profile.pairs else 8
-        return {"scope": sum(1 for _ in islice(law.every(engine.capabilities), 0, None, step))}
+        return {"scope": len(_scope(law, engine.capabilities, profile))}
     if Space.of(engine.capabilities, law, which).lacking:
         return {}
     certifies = law.name in CERTIFYING
@@ -115,14 +114,22 @@ def _rows(engine: Engine, law: Law, which: Map, profile: Profile) -> tuple[Row, 
     return rows(tuple(Space.of(engine.capabilities, law, which).table.items()), strength)
 
 
+def _scope(law: Law, offered: Capabilities, profile: Profile) -> tuple[Problem, ...]:
+    """All problems of a law that exhausts a scope; every eighth in a profile without a sweep."""
+    assert law.every is not None  # noqa: S101 - only such laws have this stream
+    return _every(law.every, offered)[:: 1 if profile.pairs else 8]
+
+
+@cache
+def _every(every: Callable[[Capabilities], Iterator[Problem]], offered: Capabilities) -> tuple[Problem, ...]:
+    return tuple(every(offered))
+
+
 def cases_of(engine: Engine, part: Slice, profile: Profile, seed: int) -> Iterator[Case]:
     """Cases of a slice of a sweep, of free choices, or of a scope; `convcheck.search` draws the others."""
     law = BY_NAME[part.law]
     if part.stream == "scope":
-        assert law.every is not None  # noqa: S101 - only such laws have this stream
-        step = 1 if profile.pairs else 8
-        problems: Iterator[Problem] = islice(law.every(engine.capabilities), part.start * step, part.stop * step, step)
-        for problem in problems:
+        for problem in _scope(law, engine.capabilities, profile)[part.start : part.stop]:
             yield _filled(seeded(0), engine, law, part.map, problem)
         return
     space = Space.of(engine.capabilities, law, part.map)
