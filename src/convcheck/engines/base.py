@@ -159,7 +159,7 @@ class Conv:
         try:
             result = self.engine.apply(self.map, problem, _flip_weight(self.map, operands) if flipped else operands)
         except NotImplementedError as error:
-            raise UnsupportedError(f"{self.engine.name}: {error or 'not implemented'}") from error
+            raise UnsupportedError(f"{self.engine.name}: {str(error) or 'not implemented'}") from error
         except KeyboardInterrupt:
             raise
         except BaseException as error:
