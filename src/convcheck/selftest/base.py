@@ -14,7 +14,7 @@ import numpy as np
 
 from convcheck.operands import Operands
 from convcheck.problem import Map
-from convcheck.selftest.call import Call, Request, read_call
+from convcheck.selftest.call import Call, Request, read_call, trailing
 
 __all__ = ["BASE", "Steps", "accumulator", "add_bias", "columns", "inside", "positions", "products", "raw", "store"]
 
@@ -29,7 +29,7 @@ def raw(call: Call, axis: int) -> Array:
 
 def inside(call: Call, axis: int, table: Array) -> Array:
     """Positions of a table, with -1 for those outside the input, where zeros are read."""
-    return np.where((table >= 0) & (table < call.size[axis]), table, -1)
+    return np.asarray(np.where((table >= 0) & (table < call.size[axis]), table, -1))
 
 
 def positions(call: Call, axis: int) -> Array:
@@ -47,7 +47,7 @@ def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def products(call: Call, left: Array, right: Array) -> Array:
     """Matrix products with sums in the accumulator's type."""
     wide = accumulator(call.dtype)
-    return np.matmul(left.astype(wide), right.astype(wide))
+    return np.asarray(np.matmul(left.astype(wide), right.astype(wide)))
 
 
 def add_bias(call: Call, sums: Array, bias: Array | None) -> Array:
@@ -100,14 +100,14 @@ class Steps:
 def columns(steps: Steps, call: Call, x: Array) -> Array:
     """What each tap meets at each output, zero outside; shape (N, G, C, *kernel, *output)."""
     source = np.zeros((*x.shape[:2], *(s + 1 for s in call.size)), x.dtype)
-    source[(..., *(slice(0, s) for s in call.size))] = x
-    index = []
+    source[trailing(slice(0, s) for s in call.size)] = x
+    index: list[Any] = [slice(None), slice(None)]
     for axis in range(call.ndim):
         table = steps.table(call, axis)
         shape = [1] * (2 * call.ndim)
         shape[axis], shape[call.ndim + axis] = table.shape
         index.append(table.reshape(shape))
-    picked = source[(slice(None), slice(None), *index)]
+    picked = source[tuple(index)]
     return steps.look(call, picked.reshape(call.batch, call.groups, call.channels, *picked.shape[2:]))
 
 
@@ -136,7 +136,7 @@ def _grad_input(steps: Steps, call: Call, upstream: Array, w: Array) -> Array:
     for tap in np.ndindex(*call.kernel):
         index = np.ix_(*(table[k] for table, k in zip(tables, tap, strict=True)))
         total[(slice(None), slice(None), *index)] += spread[(slice(None), slice(None), *tap)]
-    return total[(..., *(slice(0, s) for s in call.size))]
+    return np.asarray(total[trailing(slice(0, s) for s in call.size)])
 
 
 _MAPS: dict[Map, Callable[[Steps, Call, Array, Array], Array]] = {

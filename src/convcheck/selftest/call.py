@@ -1,7 +1,8 @@
-"""One call as an engine receives it: read from the operands and the parameters, and refused where it is no convolution."""
+"""One call as an engine receives it: read from operands and parameters, and refused where it is no convolution."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, NamedTuple, Self
@@ -11,11 +12,16 @@ import numpy as np
 from convcheck.operands import Operands
 from convcheck.problem import Map
 
-__all__ = ["Call", "Request", "read_call"]
+__all__ = ["Call", "Request", "read_call", "trailing"]
 
 Array = np.ndarray[Any, Any]
 Sizes = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
+
+
+def trailing(slices: Iterable[slice]) -> Any:
+    """Index by slices of the last axes, which are the spatial ones."""
+    return (..., *slices)
 
 
 class Request(NamedTuple):
@@ -140,6 +146,6 @@ def _counts(request: Request, output: Sizes) -> tuple[int, int, int]:
     return batch, channels // groups, filters // groups
 
 
-def _require(holds: bool, what: str) -> None:
+def _require(holds: object, what: str) -> None:
     if not holds:
         raise ValueError(f"a convolution needs: {what}")

@@ -43,9 +43,7 @@ class Fault:
     index: bool = False
 
 
-def plant(
-    name: str, kind: str, *, words: tuple[str, ...] = (), index: bool = False, **hooks: Any
-) -> Fault:
+def plant(name: str, kind: str, *, words: tuple[str, ...] = (), index: bool = False, **hooks: Any) -> Fault:
     """Plant a fault by replacing steps of the right convolution (`convcheck.selftest.base.Steps`)."""
     return plant_apply(name, kind, BASE.replace(**hooks), words=words, index=index)
 

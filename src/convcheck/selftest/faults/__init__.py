@@ -5,11 +5,15 @@ from __future__ import annotations
 from convcheck.selftest.fault import Fault
 from convcheck.selftest.faults import (
     backward,
+    caches,
+    combined,
     contract,
     geometry,
     kernels,
+    layouts,
     memory,
     mixing,
+    narrow,
     padding,
     sizes,
     specials,
@@ -27,8 +31,12 @@ FAULTS: tuple[Fault, ...] = (
     *mixing.FAULTS,
     *values.FAULTS,
     *specials.FAULTS,
+    *caches.FAULTS,
     *state.FAULTS,
+    *layouts.FAULTS,
     *memory.FAULTS,
     *contract.FAULTS,
+    *combined.FAULTS,
+    *narrow.FAULTS,
     *backward.FAULTS,
 )

@@ -1,18 +1,15 @@
-"""Faults that need several conditions at once, sizes off the beaten track, or a call of another kind in between."""
+"""Faults that need several conditions at once, or sizes off the beaten track."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from convcheck.operands import Operands
-from convcheck.problem import Map
-from convcheck.selftest.base import BASE, positions, raw, store
-from convcheck.selftest.call import Call, Request, read_call
-from convcheck.selftest.fault import Fault, plant, plant_apply
+from convcheck.selftest.base import raw
+from convcheck.selftest.call import Call
+from convcheck.selftest.fault import Fault, plant
 from convcheck.selftest.faults.conditions import Condition, when
 from convcheck.selftest.faults.kernels import flipped
 
@@ -31,7 +28,9 @@ _TOGETHER: dict[str, Condition] = {
     "in-bf16": lambda call: call.dtype.name == "bfloat16",
 }
 _ALONE: dict[str, Condition] = {
-    "depthwise-3-by-3-stride-2": lambda c: c.channels == 1 and c.groups > 1 and c.kernel[-2:] == (3, 3) and c.stride[-2:] == (2, 2),
+    "depthwise-3-by-3-stride-2": lambda c: (
+        c.channels == 1 and c.groups > 1 and c.kernel[-2:] == (3, 3) and c.stride[-2:] == (2, 2)
+    ),
     "depthwise-multiplier-strided": lambda c: c.channels == 1 < c.filters and c.groups > 1 and max(c.stride) > 1,
     "five-channels": lambda c: c.channels == 5,
     "seven-channels-grouped": lambda c: c.channels == 7 and c.groups > 1,
@@ -44,9 +43,13 @@ _ALONE: dict[str, Condition] = {
     "kernel-13": lambda c: c.kernel[-1] == 13,
     "whole-kernel-above-4": lambda c: c.kernel == c.size and min(c.kernel) > 4,
     "whole-kernel-of-two-axes": lambda c: c.kernel == c.size and c.ndim == 2 and min(c.kernel) > 1,
-    "stride-above-kernel-grouped": lambda c: all(s > k for s, k in zip(c.stride, c.kernel, strict=True)) and c.groups > 1,
+    "stride-above-kernel-grouped": lambda c: (
+        all(s > k for s, k in zip(c.stride, c.kernel, strict=True)) and c.groups > 1
+    ),
     "named-same-dilated-even": lambda c: c.same and max(c.dilation) > 1 and c.kernel[-1] % 2 == 0,
-    "two-sided-strided-dilated": lambda c: any(low != high for low, high in c.padding) and max(c.stride) > 1 < max(c.dilation),
+    "two-sided-strided-dilated": lambda c: (
+        any(low != high for low, high in c.padding) and max(c.stride) > 1 < max(c.dilation)
+    ),
     "unit-axis-padded": lambda c: 1 in c.size and any(map(any, c.padding)),
     "one-output-of-many-terms": lambda c: c.places == 1 and c.channels * c.taps > 64,
     "i8": lambda c: c.dtype.name == "int8",
@@ -64,8 +67,24 @@ _ALONE: dict[str, Condition] = {
 }
 
 
-def _all(conditions: tuple[Condition, ...]) -> Condition:
-    return lambda call: all(condition(call) for condition in conditions)
+_TRIPLES = (
+    ("grouped", "strided", "dilated"),
+    ("grouped", "strided", "padded"),
+    ("grouped", "padded", "in-3-axes"),
+    ("grouped", "batched", "in-bf16"),
+    ("strided", "dilated", "padded"),
+    ("strided", "dilated", "in-3-axes"),
+    ("strided", "even", "padded"),
+    ("dilated", "padded", "even"),
+    ("dilated", "batched", "in-bf16"),
+    ("strided", "in-3-axes", "in-bf16"),
+    ("padded", "batched", "in-3-axes"),
+    ("dilated", "even", "in-3-axes"),
+)
+
+
+def _all(names: tuple[str, ...]) -> Condition:
+    return lambda call: all(_TOGETHER[name](call) for name in names)
 
 
 def _last_wrong(_: Call, __: Operands, y: Array) -> Array:
@@ -73,29 +92,24 @@ def _last_wrong(_: Call, __: Operands, y: Array) -> Array:
     return y
 
 
-# -- tables ------------------------------------------------------------------------------------------------
-
-
 def _border_by_first_axis(call: Call, axis: int) -> Array:
     """The border check of every axis knows the first axis's size only."""
     table = raw(call, axis)
-    known = min(call.size[0], call.size[axis])
-    return np.where((table >= 0) & (table < known), table, -1)
+    return np.where((table >= 0) & (table < min(call.size[0], call.size[axis])), table, -1)
 
 
-def _widened(lanes: int) -> Callable[[Call, Array], Array]:
-    """Round the kernel's last axis up to whole vectors: what lies beyond is multiplied by zero weights."""
-
-    def look(call: Call, picked: Array) -> Array:
-        last, more = call.ndim - 1, -call.kernel[-1] % lanes
-        if more and call.dtype.kind not in "iu":
-            beyond = raw(call, last)[-1] + call.dilation[last]  # the position after the last tap's
-            at = np.clip(beyond, 0, call.size[last] - 1)
-            line = _LINES[id(call)] if id(call) in _LINES else None
-            del at, line
-        return picked
-
-    return look
+def _fault(name: str, kind: str = "size-dependent", **hooks: Any) -> Fault:
+    return plant(name, kind, index=True, **hooks)
 
 
-_LINES: dict[int, Array] = {}
+FAULTS: tuple[Fault, ...] = (
+    *(
+        _fault(f"kernel-flipped-when-{'-and-'.join(names)}", "index", take=when(_all(names), flipped()))
+        for names in _TRIPLES
+    ),
+    *(
+        plant(f"last-column-wrong-for-{name}", "size-dependent", give=when(condition, _last_wrong))
+        for name, condition in _ALONE.items()
+    ),
+    _fault("border-check-by-first-axis-size", "padding", table=_border_by_first_axis),
+)

@@ -148,21 +148,43 @@ def _plant_dilation(name: str, **hooks: Any) -> Fault:
 
 FAULTS: tuple[Fault, ...] = (
     *(_plant_stride(name, see=stepped(change)) for name, change in _STRIDES.items()),
-    *_conditional("stride", "stride-ignored", stepped(_ones), ("grouped", "dilated", "of-one-axis", "of-three-axes", "depthwise")),
+    *_conditional(
+        "stride", "stride-ignored", stepped(_ones), ("grouped", "dilated", "of-one-axis", "of-three-axes", "depthwise")
+    ),
     _plant_stride("stride-ignored-in-the-size-too", see=sized(stride=_ones)),
     _plant_stride("stride-from-first-axis-in-the-size-too", see=sized(stride=_STRIDES["stride-from-first-axis"])),
     _plant_stride("stride-counted-from-the-far-end", table=_moved(_rest)),
     _plant_stride("stride-counted-from-inside-the-input", table=_moved(_phase)),
     _plant_stride("stride-and-dilation-exchanged", see=_exchanged),
     *(_plant_dilation(name, see=spread(change)) for name, change in _DILATIONS.items()),
-    *_conditional("dilation", "dilation-ignored", spread(_ones), ("grouped", "strided", "depthwise", "of-one-axis", "of-several-images")),
+    *_conditional(
+        "dilation",
+        "dilation-ignored",
+        spread(_ones),
+        ("grouped", "strided", "depthwise", "of-one-axis", "of-several-images"),
+    ),
     _plant_dilation("dilation-ignored-in-the-size-too", see=sized(dilation=_ones)),
     _plant_dilation("dilation-about-the-centre", table=_moved(_centred)),
-    _plant_dilation("dilation-about-the-centre-when-strided", table=table_when(CONDITIONS["strided"], _moved(_centred))),
+    _plant_dilation(
+        "dilation-about-the-centre-when-strided", table=table_when(CONDITIONS["strided"], _moved(_centred))
+    ),
     plant("output-size-rounded-up", "stride", index=True, see=_extended),
     plant("output-one-short", "index", index=True, see=_shortened),
-    plant("output-one-short-when-strided-and-dilated", "stride", index=True, see=when(CONDITIONS["strided-and-dilated"], _shortened)),
+    plant(
+        "output-one-short-when-strided-and-dilated",
+        "stride",
+        index=True,
+        see=when(CONDITIONS["strided-and-dilated"], _shortened),
+    ),
     plant("output-size-by-the-first-axis-kernel", "index", index=True, see=_one_reach_for_all),
-    *(plant(f"last-column-{what}", "index", index=what != "garbage", give=when(_several_columns, last(what))) for what in ("zero", "repeated", "garbage")),
-    *(plant(f"last-row-{what}-when-stride-leaves-a-rest", "stride", index=True, give=when(_leaves_rest, last(what, 2))) for what in ("zero", "repeated")),
-)  # fmt: skip
+    *(
+        plant(f"last-column-{what}", "index", index=what != "garbage", give=when(_several_columns, last(what)))
+        for what in ("zero", "repeated", "garbage")
+    ),
+    *(
+        plant(
+            f"last-row-{what}-when-stride-leaves-a-rest", "stride", index=True, give=when(_leaves_rest, last(what, 2))
+        )
+        for what in ("zero", "repeated")
+    ),
+)

@@ -23,7 +23,7 @@ def flipped(*axes: int) -> Callable[[Call, Operands], Operands]:
     """Reverse the kernel along spatial axes, counted as NumPy counts; along all, where none is named."""
 
     def take(call: Call, operands: Operands) -> Operands:
-        chosen = [2 + axis % call.ndim for axis in axes] or list(range(2, 2 + call.ndim))
+        chosen = tuple(2 + axis % call.ndim for axis in axes) or tuple(range(2, 2 + call.ndim))
         return operands._replace(b=np.flip(operands.b, chosen))
 
     return take
@@ -60,7 +60,9 @@ def shifted(step: int, first: int = 0) -> Callable[[Call, int], Array]:
     return table
 
 
-def weighed(tap: Callable[[Call], Any], factor: int, place: Callable[[Call], Any] | None = None) -> Callable[..., Array]:
+def weighed(
+    tap: Callable[[Call], Any], factor: int, place: Callable[[Call], Any] | None = None
+) -> Callable[..., Array]:
     """Count one tap ``factor`` times, at all output positions or at one; ``tap`` and ``place`` return an index."""
 
     def look(call: Call, picked: Array) -> Array:
@@ -112,6 +114,10 @@ def _large(call: Call) -> bool:
     return max(call.kernel) > 7
 
 
+def _flat(call: Call) -> bool:
+    return 1 in call.kernel
+
+
 def _plain_table(*forgotten: str) -> Callable[[Call, int], Array]:
     """Positions as if some parameters had their defaults."""
 
@@ -128,54 +134,84 @@ def _first_channel(_: Call, picked: Array) -> Array:
     return picked
 
 
-_FLIPS = [
-    plant("kernel-flipped", "index", words=("flipped",), index=True, take=flipped()),
-    plant("kernel-flipped-along-first-axis", "index", words=("flipped",), index=True,
-          take=when(lambda call: call.ndim > 1, flipped(0))),
-    plant("kernel-flipped-along-last-axis", "index", words=("flipped",), index=True,
-          take=when(lambda call: call.ndim > 1, flipped(-1))),
-    *(
-        plant(f"kernel-flipped-when-{name}", "index", words=("flipped",), index=True, take=when(CONDITIONS[name], flipped()))
-        for name in ("grouped", "dilated", "strided-and-padded", "of-three-axes", "of-an-even-kernel", "of-several-images")
+def _planted(kind: str, table: dict[str, dict[str, Any]], *words: str) -> list[Fault]:
+    return [plant(name, kind, words=words, index=True, **hooks) for name, hooks in table.items()]
+
+
+def _several_axes(call: Call) -> bool:
+    return call.ndim > 1
+
+
+def _odd(call: Call) -> bool:
+    return call.kernel[-1] % 2 == 1 < call.kernel[-1]
+
+
+_FLIPS: dict[str, dict[str, Any]] = {
+    "kernel-flipped": {"take": flipped()},
+    "kernel-flipped-along-first-axis": {"take": when(_several_axes, flipped(0))},
+    "kernel-flipped-along-last-axis": {"take": when(_several_axes, flipped(-1))},
+    **{
+        f"kernel-flipped-when-{name}": {"take": when(CONDITIONS[name], flipped())}
+        for name in ("grouped", "dilated", "strided-and-padded", "of-three-axes", "of-an-even-kernel")
+    },
+    "whole-kernel-flipped": {"take": when(_whole, flipped())},
+}
+_SWAPS: dict[str, dict[str, Any]] = {
+    "kernel-axes-swapped-when-square": {"take": turned("b")},
+    "input-axes-swapped-when-square": {"take": turned("a")},
+    "both-axes-swapped-when-square": {"take": turned("a", "b")},
+    "output-axes-swapped-when-square": {"give": _turn_result},
+}
+_SHIFTS: dict[str, dict[str, Any]] = {
+    "input-read-one-to-the-right": {"table": shifted(1)},
+    "input-read-one-to-the-left": {"table": shifted(-1)},
+    "even-kernel-anchored-one-off": {"table": table_when(CONDITIONS["of-an-even-kernel"], shifted(1))},
+    "large-kernel-anchored-one-off": {"table": table_when(CONDITIONS["of-a-large-kernel"], shifted(1))},
+}
+_TAPS: dict[str, dict[str, Any]] = {
+    "kernel-rolled-by-one-tap": {"take": _rolled},
+    "last-tap-dropped": {"look": weighed(_corner, 0)},
+    "first-tap-counted-twice": {"look": weighed(_origin, 2)},
+    "centre-tap-dropped": {"look": weighed(_centre, 0)},
+    "odd-kernel-loses-its-last-tap": {"look": when(_odd, weighed(_corner, 0))},
+    **{f"taps-beyond-{first}-dropped": {"look": _beyond(first)} for first in (3, 8)},
+    "corner-output-loses-a-tap": {"look": weighed(_corner, 0, _corner)},
+    "middle-output-loses-a-tap": {"look": weighed(_centre, 0, _middle)},
+    "first-output-counts-a-tap-twice": {"look": weighed(_origin, 2, _origin)},
+    "last-row-loses-a-tap": {"look": weighed(_corner, 0, _last_row)},
+}
+FAULTS: tuple[Fault, ...] = (
+    *_planted("index", _FLIPS, "flipped"),
+    *_planted("index", _SWAPS, "swapped"),
+    *_planted("index", _SHIFTS, "shifted"),
+    *_planted("index", _TAPS),
+    *_planted(
+        "size-dependent",
+        {f"input-read-one-too-far-from-output-{n}-on": {"table": shifted(1, n)} for n in (8, 32, 100)},
     ),
-    plant("kernel-axes-swapped-when-square", "index", words=("swapped",), index=True, take=turned("b")),
-    plant("input-axes-swapped-when-square", "index", index=True, take=turned("a")),
-    plant("both-axes-swapped-when-square", "index", index=True, take=turned("a", "b")),
-    plant("output-axes-swapped-when-square", "index", words=("swapped",), index=True, give=_turn_result),
-    plant("kernel-rolled-by-one-tap", "index", index=True, take=_rolled),
-]  # fmt: skip
-_SHIFTS = [
-    plant("input-read-one-to-the-right", "index", words=("shifted",), index=True, table=shifted(1)),
-    plant("input-read-one-to-the-left", "index", words=("shifted",), index=True, table=shifted(-1)),
-    plant("even-kernel-anchored-one-off", "index", words=("shifted",), index=True,
-          table=table_when(CONDITIONS["of-an-even-kernel"], shifted(1))),
-    *(plant(f"input-read-one-too-far-from-output-{first}-on", "size-dependent", index=True, table=shifted(1, first))
-      for first in (8, 32, 100)),
-]  # fmt: skip
-_TAPS = [
-    plant("last-tap-dropped", "index", index=True, look=weighed(_corner, 0)),
-    plant("first-tap-counted-twice", "index", index=True, look=weighed(_origin, 2)),
-    plant("centre-tap-dropped", "index", index=True, look=weighed(_centre, 0)),
-    plant("odd-kernel-loses-its-last-tap", "index", index=True,
-          look=when(lambda call: call.kernel[-1] % 2 == 1 < call.kernel[-1], weighed(_corner, 0))),
-    *(plant(f"taps-beyond-{first}-dropped", "index", index=True, look=_beyond(first)) for first in (3, 8)),
-    plant("corner-output-loses-a-tap", "index", index=True, look=weighed(_corner, 0, _corner)),
-    plant("middle-output-loses-a-tap", "index", index=True, look=weighed(_centre, 0, _middle)),
-    plant("first-output-counts-a-tap-twice", "index", index=True, look=weighed(_origin, 2, _origin)),
-    plant("last-row-loses-a-tap", "index", index=True, look=weighed(_corner, 0, _last_row)),
-]  # fmt: skip
-_FAST_PATHS = [
-    *(
-        plant(f"unit-kernel-ignores-{name}", name, index=True, table=table_when(_unit, _plain_table(name)))
-        for name in ("stride", "padding")
+    *_planted("stride", {"unit-kernel-ignores-stride": {"table": table_when(_unit, _plain_table("stride"))}}, "stride"),
+    *_planted(
+        "padding",
+        {
+            "unit-kernel-ignores-padding": {"table": table_when(_unit, _plain_table("padding"))},
+            "whole-kernel-ignores-padding": {"table": table_when(_whole, _plain_table("padding"))},
+        },
+        "padding",
     ),
-    plant("whole-kernel-ignores-padding", "padding", index=True, table=table_when(_whole, _plain_table("padding"))),
-    plant("whole-kernel-flipped", "index", words=("flipped",), index=True, take=when(_whole, flipped())),
-    plant("whole-kernel-sees-first-channel-only", "channels", index=True, look=when(_whole, _first_channel)),
-    plant("unit-kernel-sees-first-channel-only", "channels", index=True, look=when(_unit, _first_channel)),
-    plant("large-kernel-shifted", "index", index=True, table=table_when(_large, shifted(1))),
-    plant("large-kernel-ignores-dilation", "dilation", index=True, table=table_when(_large, _plain_table("dilation"))),
-    plant("flat-kernel-ignores-dilation", "dilation", index=True,
-          table=table_when(lambda call: 1 in call.kernel, _plain_table("dilation"))),
-]  # fmt: skip
-FAULTS: tuple[Fault, ...] = (*_FLIPS, *_SHIFTS, *_TAPS, *_FAST_PATHS)
+    *_planted(
+        "dilation",
+        {
+            "large-kernel-ignores-dilation": {"table": table_when(_large, _plain_table("dilation"))},
+            "flat-kernel-ignores-dilation": {"table": table_when(_flat, _plain_table("dilation"))},
+        },
+        "dilation",
+    ),
+    *_planted(
+        "channels",
+        {
+            "whole-kernel-sees-first-channel-only": {"look": when(_whole, _first_channel)},
+            "unit-kernel-sees-first-channel-only": {"look": when(_unit, _first_channel)},
+        },
+        "channels",
+    ),
+)

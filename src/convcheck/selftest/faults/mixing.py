@@ -54,6 +54,7 @@ def _without_offset(call: Call) -> Array:
 
 
 def last_is_first(call: Call, size: int) -> Array:
+    """The last group's filters are the first group's."""
     order = np.arange(size)
     if call.groups > 1:
         order[-call.filters :] = order[: call.filters]
@@ -132,7 +133,7 @@ def _after_rounding(call: Call, sums: Array, bias: Array | None) -> Array:
 
 
 def _of_first_image(call: Call, column: Array) -> Array:
-    return column[None] * (np.arange(call.batch) == 0).reshape(-1, *(1,) * column.ndim)
+    return np.asarray(column[None] * (np.arange(call.batch) == 0).reshape(-1, *(1,) * column.ndim))
 
 
 _BIASES: dict[str, Callable[[Call, Array], Any]] = {
@@ -151,43 +152,41 @@ _BIASES: dict[str, Callable[[Call, Array], Any]] = {
     "bias-for-first-image-only": _of_first_image,
     "bias-once-a-channel": lambda c, b: c.channels * b,
 }
+_GROUP_HOOKS: dict[str, dict[str, Any]] = {
+    "groups-interleave-channels": {"take": reordered("a", 1, _interleaved)},
+    "groups-interleave-filters": {"take": reordered("b", 0, _interleaved)},
+    "groups-block-interleaved-filters": {"take": reordered("b", 0, _blocked)},
+    "groups-see-channels-backwards": {"look": regrouped(lambda c: np.arange(c.groups)[::-1])},
+    "groups-see-the-next-groups-channels": {"look": regrouped(lambda c: np.roll(np.arange(c.groups), 1))},
+    "groups-all-see-the-first": {"look": regrouped(lambda c: np.zeros(c.groups, int))},
+    "groups-offset-counts-filters": {"look": regrouped(_without_offset)},
+    "groups-offset-wrong-for-depthwise": {"look": when(CONDITIONS["depthwise"], regrouped(_without_offset))},
+    "last-group-uses-first-weights": {"take": reordered("b", 0, last_is_first)},
+    "groups-beyond-two-see-the-second": {"look": regrouped(lambda c: np.minimum(np.arange(c.groups), 1))},
+    "depthwise-sees-first-channel-only": {
+        "look": when(CONDITIONS["depthwise"], regrouped(lambda c: np.zeros(c.groups, int)))
+    },
+    "groups-shuffled-when-batched": {
+        "look": when(lambda c: c.batch > 1 and c.groups > 1, regrouped(lambda c: np.roll(np.arange(c.groups), 1)))
+    },
+}
 _GROUPS: tuple[Fault, ...] = tuple(
-    plant(name, "groups", words=("groups",), index=True, **hooks)
-    for name, hooks in {
-        "groups-interleave-channels": {"take": reordered("a", 1, _interleaved)},
-        "groups-interleave-filters": {"take": reordered("b", 0, _interleaved)},
-        "groups-block-interleaved-filters": {"take": reordered("b", 0, _blocked)},
-        "groups-see-channels-backwards": {"look": regrouped(lambda c: np.arange(c.groups)[::-1])},
-        "groups-see-the-next-groups-channels": {"look": regrouped(lambda c: np.roll(np.arange(c.groups), 1))},
-        "groups-all-see-the-first": {"look": regrouped(lambda c: np.zeros(c.groups, int))},
-        "groups-offset-counts-filters": {"look": regrouped(_without_offset)},
-        "groups-offset-wrong-for-depthwise": {"look": when(CONDITIONS["depthwise"], regrouped(_without_offset))},
-        "last-group-uses-first-weights": {"take": reordered("b", 0, last_is_first)},
-        "groups-beyond-two-see-the-second": {"look": regrouped(lambda c: np.minimum(np.arange(c.groups), 1))},
-        "depthwise-sees-first-channel-only": {
-            "look": when(CONDITIONS["depthwise"], regrouped(lambda c: np.zeros(c.groups, int)))
-        },
-        "groups-shuffled-when-batched": {
-            "look": when(
-                lambda c: c.batch > 1 and c.groups > 1, regrouped(lambda c: np.roll(np.arange(c.groups), 1))
-            )
-        },
-    }.items()
+    plant(name, "groups", words=("groups",), index=True, **hooks) for name, hooks in _GROUP_HOOKS.items()
 )
+_CHANNEL_HOOKS: dict[str, dict[str, Any]] = {
+    "channels-reversed": {"take": reordered("b", 1, lambda _, size: np.arange(size)[::-1])},
+    "first-channel-only": {"take": _zero_from(1, "b", 1)},
+    "last-channel-counted-twice": {"take": _counted_twice},
+    "channels-averaged": {"store": _averaged},
+    "channels-and-filters-swapped-when-equal": {"take": _swapped},
+    "filters-reversed": {"take": reordered("b", 0, lambda _, size: np.arange(size)[::-1])},
+    "last-filter-zero": {"give": _last_filter_zero},
+    "last-filter-repeats-the-one-before": {
+        "take": reordered("b", 0, lambda _, size: [*range(size - 1), max(0, size - 2)])
+    },
+}
 _CHANNELS: tuple[Fault, ...] = tuple(
-    plant(name, "channels", words=("channels",), index=True, **hooks)
-    for name, hooks in {
-        "channels-reversed": {"take": reordered("b", 1, lambda _, size: np.arange(size)[::-1])},
-        "first-channel-only": {"take": _zero_from(1, "b", 1)},
-        "last-channel-counted-twice": {"take": _counted_twice},
-        "channels-averaged": {"store": _averaged},
-        "channels-and-filters-swapped-when-equal": {"take": _swapped},
-        "filters-reversed": {"take": reordered("b", 0, lambda _, size: np.arange(size)[::-1])},
-        "last-filter-zero": {"give": _last_filter_zero},
-        "last-filter-repeats-the-one-before": {
-            "take": reordered("b", 0, lambda _, size: [*range(size - 1), max(0, size - 2)])
-        },
-    }.items()
+    plant(name, "channels", words=("channels",), index=True, **hooks) for name, hooks in _CHANNEL_HOOKS.items()
 )
 _BATCH: tuple[Fault, ...] = tuple(
     plant(name, "batch", words=("batch",), index=True, take=take)

@@ -55,7 +55,7 @@ def reflect(call: Call, axis: int) -> Array:
     """Outside, read the mirror image, the border counted once."""
     period = max(1, 2 * (call.size[axis] - 1))
     folded = raw(call, axis) % period
-    return np.minimum(folded, period - folded)
+    return np.asarray(np.minimum(folded, period - folded))
 
 
 def _low_replicated(call: Call, axis: int) -> Array:
@@ -109,7 +109,6 @@ def _every_border(value: int) -> Callable[[Call, Array], Array]:
 _MEANINGS: dict[str, Callable[[Call], Any]] = {
     "padding-doubled": lambda c: [(2 * low, 2 * high) for low, high in c.padding],
     "padding-ends-exchanged": lambda c: [(high, low) for low, high in c.padding],
-    "padding-low-end-for-both": lambda c: [(low, low) for low, _ in c.padding],
     "padding-high-end-for-both": lambda c: [(high, high) for _, high in c.padding],
     "padding-averaged-over-ends": lambda c: [(sum(p) // 2, sum(p) - sum(p) // 2) for p in c.padding],
     "padding-from-first-axis": lambda c: [c.padding[0]] * c.ndim,
@@ -124,7 +123,9 @@ _MEANINGS: dict[str, Callable[[Call], Any]] = {
 }
 _SAME: dict[str, Callable[[Call], Any]] = {
     "same-odd-side-at-the-start": lambda c: [(high, low) for low, high in c.padding],
-    "same-ignores-dilation": lambda c: [((k - 1) // 2, sum(p) - (k - 1) // 2) for k, p in zip(c.kernel, c.padding, strict=True)],
+    "same-ignores-dilation": lambda c: [
+        ((k - 1) // 2, sum(p) - (k - 1) // 2) for k, p in zip(c.kernel, c.padding, strict=True)
+    ],
     "same-all-at-the-end": lambda c: [(0, sum(p)) for p in c.padding],
     "same-from-first-axis": lambda c: [c.padding[0]] * c.ndim,
 }
@@ -140,8 +141,9 @@ FAULTS: tuple[Fault, ...] = (
     *(_fault(name, see=padded(change)) for name, change in _MEANINGS.items()),
     *(
         _fault(f"{name}-in-the-size-too", see=resized(_MEANINGS[name]))
-        for name in ("padding-doubled", "padding-low-end-for-both", "padding-from-first-axis", "padding-on-last-axis-only")
+        for name in ("padding-doubled", "padding-from-first-axis", "padding-on-last-axis-only")
     ),
+    _fault("padding-low-end-for-both", see=resized(lambda c: [(low, low) for low, _ in c.padding])),
     *(_fault(name, see=when(_named_same, padded(change))) for name, change in _SAME.items()),
     _fault("padding-dropped", see=resized(_NONE)),
     _fault("padding-dropped-from-positions", see=padded(_NONE)),
@@ -149,7 +151,10 @@ FAULTS: tuple[Fault, ...] = (
     _fault("padding-dropped-when-dilated", see=when(CONDITIONS["dilated"], padded(_NONE))),
     _fault("padding-dropped-below-dilation", see=when(_below_dilation, padded(_NONE))),
     _fault("padding-dropped-when-larger-than-input", see=when(_beyond_input, padded(_NONE))),
-    _fault("padding-ends-exchanged-when-strided", see=when(CONDITIONS["strided"], padded(_MEANINGS["padding-ends-exchanged"]))),
+    _fault(
+        "padding-ends-exchanged-when-strided",
+        see=when(CONDITIONS["strided"], padded(_MEANINGS["padding-ends-exchanged"])),
+    ),
     _fault("padding-high-end-ignored", table=_high_end_lost),
     _fault("padding-replicates-the-border", words=(), table=replicate),
     _fault("padding-wraps-around", words=(), table=circular),

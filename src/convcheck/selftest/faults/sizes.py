@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from convcheck.operands import Operands
+from convcheck.selftest.base import products
 from convcheck.selftest.call import Call
 from convcheck.selftest.fault import Fault, plant
-from convcheck.selftest.faults.conditions import Condition, when
+from convcheck.selftest.faults.conditions import when
 
 __all__ = ["FAULTS", "tail"]
 
@@ -78,8 +79,6 @@ def summed(terms: int) -> Callable[[Call, Array, Array], Array]:
     """Drop what a sum has beyond so many terms, as a loop over blocks does that runs once."""
 
     def sums(call: Call, left: Array, right: Array) -> Array:
-        from convcheck.selftest.base import products
-
         return products(call, left[..., :terms], right[..., :terms, :])
 
     return sums
@@ -89,7 +88,6 @@ def _grouped(call: Call) -> bool:
     return call.groups > 1
 
 
-
 def _fault(name: str, **hooks: Any) -> Fault:
     return plant(name, "size-dependent", index=True, **hooks)
 
@@ -97,14 +95,37 @@ def _fault(name: str, **hooks: Any) -> Fault:
 FAULTS: tuple[Fault, ...] = (
     *(_fault(f"columns-after-whole-vectors-of-{m}-zero", give=tail(m, "zero")) for m in (2, 4, 8, 16, 32, 64)),
     *(_fault(f"columns-after-whole-vectors-of-{m}-repeated", give=tail(m, "repeated")) for m in (4, 8, 16)),
-    *(_fault(f"rest-{r}-after-vectors-of-{m}-zero", give=tail(m, "zero", remainders=(r,))) for m, r in ((4, 3), (8, 1), (8, 7), (16, 1), (16, 15), (32, 1))),
+    *(
+        _fault(f"rest-{r}-after-vectors-of-{m}-zero", give=tail(m, "zero", remainders=(r,)))
+        for m, r in ((4, 3), (8, 1), (8, 7), (16, 1), (16, 15), (32, 1))
+    ),
     *(_fault(f"rows-after-whole-tiles-of-{m}-zero", give=tail(m, "zero", axis=2)) for m in (2, 4, 6)),
     *(_fault(f"plane-after-whole-vectors-of-{m}-zero", give=_flat_tail(m)) for m in (4, 16)),
     *(_fault(f"columns-from-{t}-on-zero", give=_from(t, -1)) for t in (16, 32, 64, 128, 256, 512)),
     *(_fault(f"filters-from-{t}-on-zero", give=_from(t, 1)) for t in (4, 8, 16, 32, 64)),
-    *(_fault(f"filters-after-whole-vectors-of-{m}-{what}", give=tail(m, what, axis=1)) for m, what in ((4, "zero"), (8, "zero"), (16, "repeated"))),
+    *(
+        _fault(f"filters-after-whole-vectors-of-{m}-{what}", give=tail(m, what, axis=1))
+        for m, what in ((4, "zero"), (8, "zero"), (16, "repeated"))
+    ),
     *(_fault(f"channels-from-{t}-on-dropped", look=_channels_from(t)) for t in (4, 8, 16, 32, 64)),
-    *(_fault(f"channels-after-whole-vectors-of-{m}-{what}", look=channel_tail(m, what)) for m, what in ((2, "dropped"), (4, "dropped"), (8, "dropped"), (16, "dropped"), (4, "counted-twice"), (8, "counted-twice"), (16, "counted-twice"))),
-    *(_fault(f"channels-after-whole-vectors-of-{m}-read-from-the-neighbour-group", look=when(_grouped, channel_tail(m, "neighbour"))) for m in (2, 4, 8)),
+    *(
+        _fault(f"channels-after-whole-vectors-of-{m}-{what}", look=channel_tail(m, what))
+        for m, what in (
+            (2, "dropped"),
+            (4, "dropped"),
+            (8, "dropped"),
+            (16, "dropped"),
+            (4, "counted-twice"),
+            (8, "counted-twice"),
+            (16, "counted-twice"),
+        )
+    ),
+    *(
+        _fault(
+            f"channels-after-whole-vectors-of-{m}-read-from-the-neighbour-group",
+            look=when(_grouped, channel_tail(m, "neighbour")),
+        )
+        for m in (2, 4, 8)
+    ),
     *(_fault(f"sums-beyond-{t}-terms-dropped", sums=summed(t)) for t in (16, 64, 128, 256, 512)),
-)  # fmt: skip
+)

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from convcheck.operands import Operands
+from convcheck.problem import Map
 from convcheck.selftest.base import products
 from convcheck.selftest.call import Call
 from convcheck.selftest.fault import Fault, plant
 
-__all__ = ["FAULTS"]
+__all__ = ["FAULTS", "cleaned"]
 
 Array = np.ndarray[Any, Any]
 Sums = Callable[[Call, Array, Array], Array]
@@ -22,14 +23,16 @@ def _floats(call: Call) -> bool:
     return call.dtype.kind not in "iu"
 
 
-def _cleaned(**values: float) -> Callable[[Call, Operands], Operands]:
-    """Replace special values of the input first."""
+def cleaned(role: str, **values: float) -> Callable[[Call, Operands], Operands]:
+    """Replace special values of an operand first: ``nan``, ``posinf`` or ``neginf``."""
+    replaced: dict[str, Any] = {"nan": np.nan, "posinf": np.inf, "neginf": -np.inf} | values
 
     def take(call: Call, operands: Operands) -> Operands:
-        if not _floats(call):
+        array = getattr(operands, role)
+        if array is None or not _floats(call):
             return operands
-        x = operands.a.astype(np.float64)
-        return operands._replace(a=np.nan_to_num(x, **({"nan": np.nan, "posinf": np.inf, "neginf": -np.inf} | values)).astype(call.dtype))
+        clean = np.nan_to_num(array.astype(np.float64), copy=True, **replaced).astype(call.dtype)
+        return operands._replace(**{role: clean})
 
     return take
 
@@ -76,7 +79,34 @@ def _poisoned_padding(call: Call, picked: Array) -> Array:
     """Padding reads the input's first element times zero."""
     if not _floats(call) or not any(map(any, call.padding)):
         return picked
-    return picked + picked[(slice(None), slice(None), slice(None), *(slice(0, 1),) * (2 * call.ndim))] * np.zeros((), picked.dtype)
+    return picked + picked[(slice(None), slice(None), slice(None), *(slice(0, 1),) * (2 * call.ndim))] * np.zeros(
+        (), picked.dtype
+    )
+
+
+def _spread_to_next_group(call: Call, _: Operands, y: Array) -> Array:
+    """Channels are rounded up to whole vectors, the rest being the neighbour group's times zero."""
+    if call.groups == 1 or call.channels % 4 == 0 or not _floats(call):
+        return y
+    grouped = y.reshape(call.batch, call.groups, call.filters, *call.output)
+    bad = np.isnan(grouped.astype(np.float64)).any(axis=2, keepdims=True)
+    return np.where(np.roll(bad, -1, axis=1), np.array(np.nan, y.dtype), grouped).reshape(y.shape)
+
+
+def _kernel_rounded_up(lanes: int) -> dict[str, Any]:
+    """Round the kernel's last axis up to whole vectors: what lies beyond is multiplied by zero weights."""
+
+    def more(call: Call) -> int:
+        return -call.kernel[-1] % lanes if call.which is Map.FORWARD else 0
+
+    def see(call: Call) -> Call:
+        return call.replace(kernel=(*call.kernel[:-1], call.kernel[-1] + more(call)))
+
+    def take(call: Call, operands: Operands) -> Operands:
+        margins = [(0, 0)] * (call.ndim + 1) + [(0, more(call))]
+        return operands._replace(b=np.pad(operands.b, margins))
+
+    return {"see": see, "take": take}
 
 
 def _clipped(_: Call, __: Operands, y: Array) -> Array:
@@ -87,9 +117,9 @@ def _clipped(_: Call, __: Operands, y: Array) -> Array:
 
 
 FAULTS: tuple[Fault, ...] = (
-    plant("nan-of-the-input-read-as-zero", "special values", take=_cleaned(nan=0)),
-    plant("infinity-of-the-input-clipped", "special values", take=_cleaned(posinf=6e4, neginf=-6e4)),
-    plant("negative-infinity-read-as-positive", "special values", take=_cleaned(neginf=np.inf)),
+    plant("nan-of-the-input-read-as-zero", "special values", take=cleaned("a", nan=0)),
+    plant("infinity-of-the-input-clipped", "special values", take=cleaned("a", posinf=6e4, neginf=-6e4)),
+    plant("negative-infinity-read-as-positive", "special values", take=cleaned("a", neginf=np.inf)),
     plant("nan-products-skipped", "special values", sums=_nan_columns_zero),
     plant("nan-results-zero", "special values", give=_zero_where_nan),
     plant("infinite-results-clipped", "special values", give=_clipped),
@@ -98,5 +128,10 @@ FAULTS: tuple[Fault, ...] = (
     plant("nan-spreads-over-images", "special values", give=leaking((0,))),
     plant("nan-spreads-along-the-row", "special values", give=leaking((-1,))),
     *(plant(f"nan-spreads-over-vectors-of-{n}", "special values", give=_lanes(n)) for n in (2, 4, 8)),
+    *(plant(f"nan-times-zero-beyond-a-kernel-of-{n}s", "special values", **_kernel_rounded_up(n)) for n in (2, 4)),
+    plant("nan-spreads-to-the-next-group", "special values", give=_spread_to_next_group),
+    plant("nan-of-the-weight-read-as-zero", "special values", take=cleaned("b", nan=0)),
+    plant("infinity-of-the-weight-clipped", "special values", take=cleaned("b", posinf=6e4, neginf=-6e4)),
+    plant("nan-of-the-bias-read-as-zero", "special values", take=cleaned("bias", nan=0)),
     plant("nan-of-the-corner-reaches-the-padding", "special values", look=_poisoned_padding),
 )

@@ -1,84 +1,25 @@
-"""Faults of state: caches with too short a key, counters, scratch memory shared by calls, noise."""
+"""Faults of state: counters, scratch memory shared by calls, flags left set, noise."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from convcheck.operands import Operands
 from convcheck.problem import Map
-from convcheck.selftest.base import BASE
-from convcheck.selftest.call import Request, read_call
+from convcheck.selftest.base import BASE, products
+from convcheck.selftest.call import Request, read_call, trailing
 from convcheck.selftest.fault import Apply, Fault, plant_apply
+from convcheck.selftest.faults.caches import parameters, shapes
 
-__all__ = ["FAULTS", "Counting", "Remembering", "counted", "remembered"]
+__all__ = ["FAULTS", "Counting", "Sharing"]
 
 Array = np.ndarray[Any, Any]
-Key = Callable[[Map, Any, Operands], Hashable]
-
-
-def shapes(which: Map, problem: Any, operands: Operands) -> Hashable:
-    """Key of a cache: the map, and shapes and dtype of the operands."""
-    del problem
-    return which, operands.a.shape, operands.b.shape, operands.a.dtype
-
-
-def parameters(which: Map, problem: Any, operands: Operands) -> Hashable:
-    """Key of a cache: shapes and every parameter."""
-    given = (problem.stride, problem.padding, problem.dilation, problem.groups, operands.bias is None)
-    return shapes(which, problem, operands), tuple(map(str, given))
-
-
-def _address(array: Array) -> int:
-    return int(array.__array_interface__["data"][0])
-
-
-class Remembering:
-    """A cache of at most ``room`` entries: what ``make`` returned for a key is returned again for it."""
-
-    def __init__(self, key: Key, make: Apply, use: Callable[[Any, Map, Any, Operands], Array], room: int = 64) -> None:
-        self.key, self.make, self.use, self.room = key, make, use, room
-        self.kept: dict[Hashable, Any] = {}
-
-    def __call__(self, which: Map, problem: Any, operands: Operands) -> Array:
-        """Apply a map by what is remembered of an earlier call."""
-        read_call(Request.of(which, problem, operands))  # an invalid call leaves no trace
-        key = self.key(which, problem, operands)
-        if key not in self.kept:
-            if len(self.kept) >= self.room:
-                self.kept.clear()
-            self.kept[key] = self.make(which, problem, operands)
-        return self.use(self.kept[key], which, problem, operands)
-
-
-def remembered(what: str, key: Key, room: int = 64) -> Apply:
-    """Remember one operand (``a``, ``b``), or the ``result``, by a key that does not tell all apart."""
-    if what == "result":
-        return Remembering(key, BASE, lambda kept, *_: kept.copy(), room)
-    return Remembering(
-        key,
-        lambda _, __, operands: getattr(operands, what).copy(),
-        lambda kept, which, problem, operands: BASE(which, problem, operands._replace(**{what: kept})),
-        room,
-    )
-
-
-def _plan_by_shapes(which: Map, problem: Any, operands: Operands) -> Hashable:
-    return shapes(which, problem, operands)
-
-
-def _remembered_parameter(name: str) -> Apply:
-    """Take a parameter from the first call of these shapes, where the sizes still allow it."""
-
-    def use(kept: Any, which: Map, problem: Any, operands: Operands) -> Array:
-        call = read_call(Request.of(which, problem, operands))
-        return BASE.replace(see=lambda _: call.replace(**{name: kept}))(which, problem, operands)
-
-    return Remembering(_plan_by_shapes, lambda _, problem, __: tuple(getattr(problem, name)), use)
 
 
 class Counting:
@@ -93,13 +34,8 @@ class Counting:
         if which is self.on:
             self.calls += 1
             if self.calls % self.every == 0:
-                result[(...,) + (slice(-1, None),)] += np.ones((), result.dtype)
+                result[..., -1:] += np.ones((), result.dtype)
         return result
-
-
-def counted(every: int, on: Map = Map.FORWARD) -> Apply:
-    """Spoil every n-th result of a map."""
-    return Counting(every, on)
 
 
 class Warming:
@@ -150,15 +86,60 @@ class Adding:
         return np.array(self.total)
 
 
+class StalePadding:
+    """The input is padded in a scratch buffer that only grows, whose margin is taken to be still zero."""
+
+    def __init__(self) -> None:
+        self.scratch = np.zeros(0)
+
+    def __call__(self, which: Map, problem: Any, operands: Operands) -> Array:
+        """Apply a map to the scratch buffer's contents."""
+        if which is not Map.FORWARD or operands.a.dtype.kind in "iu":
+            return BASE(which, problem, operands)
+        call = read_call(Request.of(which, problem, operands))
+        sizes = [s + sum(p) for s, p in zip(call.size, call.padding, strict=True)]
+        shape = (*operands.a.shape[:2], *sizes)
+        if self.scratch.size < prod(shape):
+            self.scratch = np.zeros(prod(shape))
+        padded = self.scratch[: prod(shape)].reshape(shape)
+        interior = (slice(low, low + s) for (low, _), s in zip(call.padding, call.size, strict=True))
+        padded[trailing(interior)] = operands.a
+        bare = Request.of(which, problem, operands)._replace(
+            a=padded.astype(operands.a.dtype), padding=((0, 0),) * call.ndim, size=tuple(sizes)
+        )
+        return BASE.replace(front=lambda _: bare)(which, problem, operands)
+
+
+class FirstDtype:
+    """What was prepared for the first dtype of some shapes is used for every later one."""
+
+    def __init__(self) -> None:
+        self.seen: dict[Hashable, np.dtype[Any]] = {}
+
+    def __call__(self, which: Map, problem: Any, operands: Operands) -> Array:
+        """Apply a map in the first dtype, and convert."""
+        own = operands.a.dtype
+        if own not in (np.float32, np.float64):
+            return BASE(which, problem, operands)
+        if len(self.seen) > 1000:
+            self.seen.clear()
+        first = self.seen.setdefault((which, operands.a.shape, operands.b.shape), own)
+        a, b, bias = operands
+        converted = Operands(a.astype(first), b.astype(first), None if bias is None else bias.astype(first))
+        return BASE(which, problem, converted).astype(own)
+
+
 class Sharing:
     """Operands are staged in memory that all threads share."""
 
-    def __init__(self, *, pause: float = 2e-4) -> None:
-        self.pause = pause
+    def __init__(self, on: Map = Map.FORWARD, *, pause: float = 2e-4) -> None:
+        self.on, self.pause = on, pause
         self.staged: Any = None
 
     def __call__(self, which: Map, problem: Any, operands: Operands) -> Array:
         """Apply a map to whatever is staged, if it fits."""
+        if which is not self.on:
+            return BASE(which, problem, operands)
         self.staged = operands
         time.sleep(self.pause)  # where a real kernel would be copying
         staged = self.staged
@@ -184,8 +165,6 @@ def _any_order() -> Apply:
 
     def apply(which: Map, problem: Any, operands: Operands) -> Array:
         def sums(call: Any, left: Array, right: Array) -> Array:
-            from convcheck.selftest.base import products
-
             order = list(range(left.shape[-1]))
             generator.shuffle(order)
             cut = len(order) // 2
@@ -197,34 +176,18 @@ def _any_order() -> Apply:
     return apply
 
 
-FAULTS: tuple[Fault, ...] = tuple(
-    plant_apply(name, "state", apply)
-    for name, apply in {
-        "weight-cached-by-shapes": remembered("b", shapes),
-        "weight-cached-by-address": remembered("b", lambda w, p, o: (shapes(w, p, o), _address(o.b))),
-        "weight-cached-by-its-first-element": remembered("b", lambda w, p, o: (shapes(w, p, o), o.b.flat[0].item())),
-        "input-cached-by-address": remembered("a", lambda w, p, o: (shapes(w, p, o), _address(o.a))),
-        "result-cached-by-shapes-and-parameters": remembered("result", parameters),
-        "result-cached-by-the-input": remembered("result", lambda w, p, o: (parameters(w, p, o), o.a.tobytes())),
-        "result-cached-by-the-weight": remembered("result", lambda w, p, o: (parameters(w, p, o), o.b.tobytes())),
-        "result-cached-without-the-bias": remembered(
-            "result", lambda w, p, o: (parameters(w, p, o), o.a.tobytes(), o.b.tobytes())
-        ),
-        "result-cached-by-both-sums": remembered(
-            "result", lambda w, p, o: (parameters(w, p, o), str(o.a.sum()), str(o.b.sum()), o.bias is None)
-        ),
-        "stride-remembered-by-shapes": _remembered_parameter("stride"),
-        "dilation-remembered-by-shapes": _remembered_parameter("dilation"),
-        "padding-remembered-by-shapes": _remembered_parameter("padding"),
-        "every-second-call-wrong": counted(2),
-        "every-fifth-call-wrong": counted(5),
-        "every-hundredth-call-wrong": counted(100),
-        "first-call-of-a-shape-zero": Warming(),
-        "call-after-an-exception-zero": Unfinished(),
-        "results-added-up-in-scratch": Adding(),
-        "scratch-shared-by-threads": Sharing(),
-        "noise-of-a-thousandth": _noisy(1e-3),
-        "noise-of-a-rounding-error": _noisy(2.0**-23),
-        "summed-in-any-order": _any_order(),
-    }.items()
-)
+_APPLIES: dict[str, Apply] = {
+    "every-second-call-wrong": Counting(2),
+    "every-fifth-call-wrong": Counting(5),
+    "every-hundredth-call-wrong": Counting(100),
+    "first-call-of-a-shape-zero": Warming(),
+    "call-after-an-exception-zero": Unfinished(),
+    "results-added-up-in-scratch": Adding(),
+    "padding-stale-in-scratch": StalePadding(),
+    "first-dtype-of-a-shape-for-all": FirstDtype(),
+    "scratch-shared-by-threads": Sharing(),
+    "noise-of-a-thousandth": _noisy(1e-3),
+    "noise-of-a-rounding-error": _noisy(2.0**-23),
+    "summed-in-any-order": _any_order(),
+}
+FAULTS: tuple[Fault, ...] = tuple(plant_apply(name, "state", apply) for name, apply in _APPLIES.items())

@@ -50,7 +50,7 @@ def narrowed(only: tuple[str, ...], to: Any) -> Sums:
     def sums(call: Call, left: Array, right: Array) -> Array:
         if call.dtype.name not in only:
             return products(call, left, right)
-        total = np.zeros(np.broadcast_shapes(left.shape[:-2], right.shape[:-2]) + (left.shape[-2], right.shape[-1]), to)
+        total = np.zeros((*np.broadcast_shapes(left.shape[:-2], right.shape[:-2]), left.shape[-2], right.shape[-1]), to)
         for k in range(left.shape[-1]):
             total = (total + left[..., :, k, None].astype(to) * right[..., None, k, :].astype(to)).astype(to)
         return total.astype(accumulator(call.dtype))
@@ -90,6 +90,18 @@ def _truncating(only: str) -> Store:
     return store
 
 
+def _products_cut_off(call: Call, left: Array, right: Array) -> Array:
+    """Cut products of float32 off instead of rounding them, then sum."""
+    if call.dtype != np.float32:
+        return products(call, left, right)
+    shape = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    total = np.zeros((*shape, left.shape[-2], right.shape[-1]), np.float32)
+    for k in range(left.shape[-1]):
+        exact = left[..., :, k, None].astype(np.float64) * right[..., None, k, :]
+        total = total + toward_zero(np.dtype(np.float32), exact)
+    return total
+
+
 def _through(only: tuple[str, ...], to: Any) -> Store:
     """Let the sums pass through another type before they are stored."""
 
@@ -120,7 +132,7 @@ def _inside_only(call: Call, sums: Array) -> Array:
         taps = starts[:, None] + call.dilation[axis] * np.arange(call.kernel[axis])
         count = np.maximum(1, ((taps >= 0) & (taps < call.size[axis])).sum(axis=1)) / call.kernel[axis]
         share = share * count.reshape([-1 if a == axis else 1 for a in range(call.ndim)])
-    return sums / share
+    return np.asarray(sums / share)
 
 
 def _flushed(_: Call, sums: Array) -> Array:
@@ -191,5 +203,6 @@ FAULTS: tuple[Fault, ...] = (
     *(plant(name, "dtype", sums=sums) for name, sums in _DTYPE_SUMS.items()),
     *(plant(name, "dtype", store=store) for name, store in _DTYPE_STORES.items()),
     *(plant(name, "arithmetic", store=changed(change)) for name, change in _CHANGES.items()),
+    plant("f32-products-cut-off-not-rounded", "dtype", sums=_products_cut_off),
     plant("weight-without-sign", "arithmetic", take=_without_sign),
 )

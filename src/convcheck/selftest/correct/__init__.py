@@ -1,0 +1,10 @@
+"""Correct engines of odd construction, none of which may be accused."""
+
+from __future__ import annotations
+
+from convcheck.engines.base import Engine
+from convcheck.selftest.correct import libraries, orders, shapes, transforms
+
+__all__ = ["CORRECT"]
+
+CORRECT: tuple[Engine, ...] = (*orders.ENGINES, *shapes.ENGINES, *transforms.ENGINES, *libraries.ENGINES)
