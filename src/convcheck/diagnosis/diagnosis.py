@@ -135,8 +135,18 @@ def _unknown(conv: Conv, wrong: Sequence[Observation], observations: Sequence[Ob
     if not _is_steady(conv, first):
         words = "not deterministic: equal operands give different results"
         return Diagnosis(words, known=True, details=tuple(filter(None, details)))
+    lost = lost_bits(conv, first.problem) if all(_is_rounding(o) for o in wrong) else ""
+    if lost:
+        return Diagnosis(lost, known=True)
     details += wrong_triples(conv, first.problem) or wrong_triples(conv, wrong[0].problem)
     return Diagnosis("no known mistake explains it", known=False, details=tuple(filter(None, details)))
+
+
+def _is_rounding(o: Observation) -> bool:
+    """Whether a wrong result is so near to the right one that only bits may be missing."""
+    if o.got is None or o.got.shape != o.expected.shape:
+        return False
+    return bool(np.max(np.abs(o.got - o.expected), initial=0) <= np.max(np.abs(o.expected), initial=0) / 8)
 
 
 def _oddity(o: Observation) -> str:

@@ -102,13 +102,20 @@ def call_as_is(conv: Conv, problem: Problem, operands: Operands) -> tuple[Array 
     if lacking:
         raise UnsupportedError(f"{conv.engine.name} does not take {lacking}")
     try:
-        return np.array(conv.attempt(problem, operands)).astype(np.float64), ""
+        result = conv.attempt(problem, operands)
+        if not isinstance(result, np.ndarray) or result.dtype.kind not in "biufV":
+            return None, f"returns no array of real numbers, but {_kind(result)},"
+        return result.astype(np.float64, copy=True), ""
     except TargetRaisedError as error:
         return None, f"raises {error}"
     except UnsupportedError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a hostile target returns may refuse any question
-        return None, f"returns what is no array of numbers ({type(error).__name__})"
+        return None, f"returns no array of real numbers ({type(error).__name__})"
+
+
+def _kind(result: Any) -> str:
+    return f"one of {result.dtype}" if isinstance(result, np.ndarray) else type(result).__name__
 
 
 def observe(conv: Conv, problem: Problem, *, near: bool = False) -> list[Observation]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from convcheck.diagnosis.evidence import call
+from convcheck.diagnosis.formats import named
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Conv
 from convcheck.errors import UnsupportedError
@@ -20,7 +21,6 @@ __all__ = ["lost_bits", "probed"]
 
 Triple = tuple[float, float, float]
 
-FORMATS = {3: "float8 e5m2", 4: "float8 e4m3", 8: "bfloat16", 11: "TF32 or float16", 24: "float32", 53: "float64"}
 NAMES = {"x": "inputs", "w": "weights", "y": "upstream gradients"}
 
 
@@ -73,6 +73,9 @@ def _sums(order: Sequence[int]) -> _Probe:
     )
 
 
+_ORDERS = tuple(permutations(range(3)))
+
+
 def lost_bits(conv: Conv, problem: Problem) -> str:
     """Say which operand, sum or result keeps fewer bits than the dtype and the declared arithmetic promise."""
     found = probed(conv, problem)
@@ -80,7 +83,9 @@ def lost_bits(conv: Conv, problem: Problem) -> str:
         return ""
     try:
         prober = _Prober(conv, found)
-        return prober.whole_numbers() or prober.lost()
+        lost = prober.whole_numbers() or prober.lost()
+        # a call that is wrong now and then is not a matter of bits
+        return lost if lost == (prober.whole_numbers() or prober.lost()) else ""
     except UnsupportedError:
         return ""
 
@@ -102,17 +107,19 @@ class _Prober(NamedTuple):
         if DTYPES[self.problem.dtype].kind == "i":
             return ""
         roles = zip(self.conv.map.roles, _HALVES, strict=True)
-        cut = [NAMES[role] for role, probe in roles if not self.holds(probe, 2)]
+        cut = [NAMES[role] for role, probe in roles if self.call([probe.a(2), probe.b(2)]) in (2, 4)]
         if cut:
             return f"{' and '.join(cut)} cut to whole numbers"
-        return "" if self.holds(_HALF, 2) else "result cut to whole numbers"
+        return "result cut to whole numbers" if self.call([_HALF.a(2), _HALF.b(2)]) in (1, 2) else ""
 
     def lost(self) -> str:
         """Compare the bits kept with those promised: of sums, then operands, then the result."""
         dtype, numerics = DTYPES[self.problem.dtype], self.conv.numerics
+        if not all(self.holds(probe, 2) for probe in (*_OPERANDS, _RESULT, *map(_sums, _ORDERS))):
+            return ""  # every format keeps two bits: it is something else
         promised = DTYPES[numerics.accumulator(dtype.name, self.conv.map)].precision
         taken = dtype.precision if not numerics.input_roundoff else round(-log2(numerics.input_roundoff))
-        sums = min(self.bits(_sums(order), promised) for order in permutations(range(3)))
+        sums = min(self.bits(_sums(order), promised) for order in _ORDERS)
         # what is returned arrives here as float64
         wanted = min(dtype.precision, 53)
         stored = self.bits(_RESULT, wanted)
@@ -127,7 +134,7 @@ class _Prober(NamedTuple):
             names = " and ".join(NAMES[self.conv.map.roles[i]] for i in rounded)
             return f"{names} {self.how(_OPERANDS[rounded[0]], rounded[0], kept[rounded[0]])}"
         if sums < promised and not numerics.splits:
-            return f"sums kept in {_named(sums)}, not in {_named(promised)}"
+            return f"sums kept in {named(sums)}, not in {named(promised)}"
         return self.stored(stored, min(taken, wanted))
 
     def stored(self, bits: int, wanted: int) -> str:
@@ -137,7 +144,7 @@ class _Prober(NamedTuple):
         power = int(2**bits)
         back = self.call([(power, 0, 0), _ONES(bits)])
         if back == power:
-            return f"result stored in {_named(bits)}, not in {_named(wanted)}"
+            return f"result stored in {named(bits)}, not in {named(wanted)}"
         return f"results are limited: {power} comes back as {back if back is None else f'{back:g}'}"
 
     def bits(self, probe: _Probe, most: int) -> int:
@@ -150,7 +157,7 @@ class _Prober(NamedTuple):
         """Tell rounding from truncation by a number three quarters of the way from one that is kept to the next."""
         sides, kept = [list(side(bits)) for side in probe[:2]], int(2 ** (bits + 1))
         sides[which] = [kept + 3 if v > 1 else -kept if v < 0 else 0 for v in sides[which]]
-        return f"{'rounded' if self.call(sides) == 4 else 'truncated'} to {_named(bits)}"
+        return f"{'rounded' if self.call(sides) == 4 else 'truncated'} to {named(bits)}"
 
     def holds(self, probe: _Probe, bits: int) -> bool:
         return self.call([probe.a(bits), probe.b(bits)]) == probe.total(bits)
@@ -164,7 +171,3 @@ class _Prober(NamedTuple):
         arrays = (np.array(v).astype(dtype).reshape(shape) for v, shape in zip(aligned, shapes, strict=True))
         got, _ = call(self.conv, self.problem, Operands(*arrays))
         return None if got is None or got.size == 0 else float(got.flat[got.size // 2])
-
-
-def _named(bits: int) -> str:
-    return f"{bits} bits ({FORMATS[bits]})" if bits in FORMATS else f"{bits} bits"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, islice
 from math import ceil
 from typing import NamedTuple
 
@@ -84,7 +84,8 @@ def _explains(edit: Edit, o: Observation) -> bool | None:
 
 def _pairs(listed: Sequence[Mistake], failing: Sequence[Observation]) -> Iterator[tuple[str, Edit]]:
     """Two mistakes at once, out of those that alone explain some wrong result, and out of the common ones."""
-    partial = [m for m in listed if any(_explains(m.edit, o) for o in _apart(failing))][:12]
+    few = _apart(failing)
+    partial = list(islice((m for m in listed if any(_explains(m.edit, o) for o in few)), 12))
     # where an edit changes nothing, it leaves a wrong result to the other one alone
     common = [m for m in listed if m.common and not _idle(m.edit, failing[0])]
     for one, other in (*combinations(partial, 2), *combinations(common, 2)):
@@ -107,7 +108,7 @@ def _idle(edit: Edit, o: Observation) -> bool:
 def _apart(failing: Sequence[Observation]) -> list[Observation]:
     """Take a few wrong results, of problems as different as their number allows."""
     several = list({o.problem: o for o in failing}.values())
-    return several[:: ceil(len(several) / 6)]
+    return several[:: ceil(len(several) / 4)]
 
 
 def _both(one: Edit, other: Edit) -> Edit:

@@ -34,6 +34,10 @@ def _shifted(by: int) -> Change:
     return lambda axis: axis._replace(low=axis.low - by, high=axis.high + by)
 
 
+def _bordered(border: str) -> Change:
+    return lambda axis: axis._replace(border=border)
+
+
 def _late(by: int) -> Change:
     """Every output position holds what belongs ``by`` positions before."""
     return lambda axis: axis._replace(low=axis.low + by * axis.stride, high=axis.high - by * axis.stride)
@@ -47,12 +51,25 @@ CHANGES: tuple[tuple[str, Change], ...] = (
     ("padding of the two ends exchanged", lambda a: a._replace(low=a.high, high=a.low)),
     ("padding only at the low end", lambda a: a._replace(high=0)),
     ("padding only at the high end", lambda a: a._replace(low=0)),
-    ("all padding at the low end", _padding(lambda a: a.low + a.high, lambda _: 0)),
-    ("all padding at the high end", _padding(lambda _: 0, lambda a: a.low + a.high)),
+    ("all padding at the low end", _padding(_both, lambda _: 0)),
+    ("all padding at the high end", _padding(lambda _: 0, _both)),
     ("low padding used at both ends", lambda a: a._replace(high=a.low)),
     ("high padding used at both ends", lambda a: a._replace(low=a.high)),
     ("padding doubled", _padding(lambda a: 2 * a.low, lambda a: 2 * a.high)),
     ("stride and dilation exchanged", lambda a: a._replace(stride=a.dilation, dilation=a.stride)),
+    ("stride one too large", lambda a: a._replace(stride=a.stride + 1)),
+    ("dilation one too large", lambda a: a._replace(dilation=a.dilation + 1)),
+    *((f"output shifted by {by:+d}", _late(by)) for by in (1, -1)),
+    *((f"input shifted by {-by:+d}", _shifted(by)) for by in (1, -1)),
+    ("padding one too large", _grown(1, 1)),
+    ("padding one too small", _grown(-1, -1)),
+    ("padded as for mode 'full'", _padding(_reach, _reach)),
+    ("padded as for mode 'same'", _padding(lambda a: _reach(a) // 2, lambda a: _reach(a) - _reach(a) // 2)),
+    ("output size rounded up instead of down", lambda a: a._replace(extra=a.stride - 1)),
+    ("output size computed without dilation", lambda a: a._replace(extra=_reach(a) - a.kernel + 1)),
+    ("output size computed without padding", lambda a: a._replace(extra=-_both(a))),
+)
+RARE_CHANGES: tuple[tuple[str, Change], ...] = (
     ("dilation used as stride", lambda a: a._replace(stride=a.dilation)),
     ("stride used as dilation", lambda a: a._replace(dilation=a.stride)),
     ("stride multiplied by the dilation", lambda a: a._replace(stride=a.stride * a.dilation)),
@@ -60,60 +77,50 @@ CHANGES: tuple[tuple[str, Change], ...] = (
     ("stride at most 2", lambda a: a._replace(stride=min(a.stride, 2))),
     ("stride at most the kernel", lambda a: a._replace(stride=min(a.stride, a.kernel))),
     ("dilation at most 2", lambda a: a._replace(dilation=min(a.dilation, 2))),
-    ("stride one too large", lambda a: a._replace(stride=a.stride + 1)),
     ("stride one too small", lambda a: a._replace(stride=max(1, a.stride - 1))),
-    ("dilation one too large", lambda a: a._replace(dilation=a.dilation + 1)),
     ("dilation one too small", lambda a: a._replace(dilation=max(1, a.dilation - 1))),
-    *((f"output shifted by {by:+d}", _late(by)) for by in (1, -1, 2, -2)),
-    *((f"input shifted by {-by:+d}", _shifted(by)) for by in (1, -1, 2, -2)),
-    ("padding one too large", _grown(1, 1)),
-    ("padding one too small", _grown(-1, -1)),
-    *(
-        (f"padding one too {'large' if by > 0 else 'small'} at the {end} end", _grown(*ends))
-        for by in (1, -1)
-        for end, ends in (("low", (by, 0)), ("high", (0, by)))
-    ),
-    *(
-        (f"padding holds {border} instead of zeros", lambda a, border=border: a._replace(border=border))
-        for border in BORDERS
-        if border != "zeros"
-    ),
+    *((f"output shifted by {by:+d}", _late(by)) for by in (2, -2)),
+    *((f"input shifted by {-by:+d}", _shifted(by)) for by in (2, -2)),
+    ("padding one too large at the low end", _grown(1, 0)),
+    ("padding one too large at the high end", _grown(0, 1)),
+    ("padding one too small at the low end", _grown(-1, 0)),
+    ("padding one too small at the high end", _grown(0, -1)),
+    *((f"padding holds {border} instead of zeros", _bordered(border)) for border in list(BORDERS)[1:]),
     ("padding at most 1", _padding(lambda a: min(a.low, 1), lambda a: min(a.high, 1))),
     ("padding at most 2", _padding(lambda a: min(a.low, 2), lambda a: min(a.high, 2))),
     ("padding at most the kernel", _padding(lambda a: min(a.low, a.kernel), lambda a: min(a.high, a.kernel))),
     ("padding shared out evenly", _padding(lambda a: _both(a) // 2, lambda a: _both(a) - _both(a) // 2)),
-    ("dilation about the kernel's centre", lambda a: a._replace(low=a.low + (a.dilation - 1) * (a.kernel // 2))),
     ("padding multiplied by the dilation", _padding(lambda a: a.low * a.dilation, lambda a: a.high * a.dilation)),
     ("padding multiplied by the stride", _padding(lambda a: a.low * a.stride, lambda a: a.high * a.stride)),
-    ("padded as for mode 'full'", _padding(_reach, _reach)),
-    ("padded as for mode 'same'", _padding(lambda a: _reach(a) // 2, lambda a: _reach(a) - _reach(a) // 2)),
-    ("output size rounded up instead of down", lambda a: a._replace(extra=a.stride - 1)),
-    ("output size computed without dilation", lambda a: a._replace(extra=_reach(a) - a.kernel + 1)),
-    ("output size computed without padding", lambda a: a._replace(extra=-a.low - a.high)),
+    ("dilation about the kernel's centre", lambda a: a._replace(low=a.low + (a.dilation - 1) * (a.kernel // 2))),
     ("output one too long", lambda a: a._replace(extra=a.stride)),
-)  # fmt: skip
+)
 
 
 def one_axis(scope: Scope) -> Iterator[Mistake]:
     """A parameter is wrong along all axes, or along some."""
     yield Mistake("'same' pads the odd element at the wrong end", _wrong_end)
-    for axes in subsets(scope.ndim):
-        for words, change in CHANGES:
-            common = len(axes) == scope.ndim
-            yield Mistake(along(words, axes, scope.ndim), _along(axes, change), common)
+    for table in (CHANGES, RARE_CHANGES):
+        for axes in subsets(scope.ndim):
+            for words, change in table:
+                common = table is CHANGES and len(axes) == scope.ndim
+                yield Mistake(along(words, axes, scope.ndim), _along(axes, change), common)
 
 
 def other_axis(scope: Scope) -> Iterator[Mistake]:
     """A parameter of one axis is used along another."""
     for number, fields in _PARAMETERS.items():
+        common = " " not in number
         for a, b in permutations(range(scope.ndim), 2):
             if a < b:
-                yield Mistake(f"{number} of axes {a} and {b} swapped", _reordered(fields, {a: b, b: a}), True)
+                yield Mistake(f"{number} of axes {a} and {b} swapped", _reordered(fields, {a: b, b: a}), common)
         for a in range(scope.ndim if scope.ndim > 1 else 0):
             everywhere = dict.fromkeys(range(scope.ndim), a)
-            yield Mistake(f"{number} of axis {a} used along every axis", _reordered(fields, everywhere), True)
+            yield Mistake(
+                f"{number} of axis {a} used along every axis", _reordered(fields, everywhere), common and not a
+            )
         for words, choose in (("largest", max), ("smallest", min)) if scope.ndim > 1 else ():
-            yield Mistake(f"{words} {number} used along every axis", _chosen(fields, choose), True)
+            yield Mistake(f"{words} {number} used along every axis", _chosen(fields, choose))
         for a, b in permutations(range(scope.ndim if scope.ndim > 2 else 0), 2):
             yield Mistake(f"{number} of axis {a} used along axis {b}", _reordered(fields, {b: a}))
 

@@ -38,11 +38,11 @@ def biases(scope: Scope) -> Iterator[Mistake]:
     if scope.which is not Map.FORWARD:
         return
     for words, change in CHANGES:
-        yield Mistake(words, _biased(change), True)
+        yield Mistake(words, _biased(change), words == "bias missing")
     for axis in range(scope.ndim):
-        yield Mistake(f"bias added along axis {axis} instead of the filters", _bias_along(2 + axis), True)
-    yield Mistake("bias added along the batch instead of the filters", _bias_along(0), True)
-    yield Mistake("bias only on the first image", _bias_on_first_image, True)
+        yield Mistake(f"bias added along axis {axis} instead of the filters", _bias_along(2 + axis))
+    yield Mistake("bias added along the batch instead of the filters", _bias_along(0))
+    yield Mistake("bias only on the first image", _bias_on_first_image)
 
 
 def _biased(change: Callable[[Problem, Array], Array | None]) -> Callable[[Model], Model]:

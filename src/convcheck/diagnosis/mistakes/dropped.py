@@ -140,9 +140,9 @@ def cut(scope: Scope) -> Iterator[Mistake]:
     for axes in subsets(scope.ndim):
         for count, words in ((1, "last output"), (2, "last two outputs")):
             missing = "is missing" if count == 1 else "are missing"
-            yield Mistake(along(f"{words} {missing}", axes, scope.ndim), _shortened(axes, slice(0, -count)), True)
+            yield Mistake(along(f"{words} {missing}", axes, scope.ndim), _shortened(axes, slice(0, -count)))
             if len(axes) == 1:
-                yield Mistake(along(f"{words} zero", axes, scope.ndim), _last_zero(axes[0], count), True)
+                yield Mistake(along(f"{words} zero", axes, scope.ndim), _last_zero(axes[0], count))
         words = along("first output is missing", axes, scope.ndim)
         yield Mistake(words, _shortened(axes, slice(1, None)))
 

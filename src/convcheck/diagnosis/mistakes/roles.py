@@ -64,10 +64,10 @@ def transposed(scope: Scope) -> Iterator[Mistake]:
         said = f"transposed: axes {a} and {b} swapped"
         reread, swapped, if_square = (rule(2 + a, 2 + b) for rule in (_reread, _swapped, _swapped_if_square))
         yield Mistake(f"kernel {said}", _viewed("w", reread), True)
-        yield Mistake(f"input {said}", _viewed("x", reread), True)
+        yield Mistake(f"input {said}", _viewed("x", reread))
         yield Mistake(f"kernel and input {said}", _viewed_both(reread))
         for rearrange in (reread, swapped, if_square):
-            yield Mistake(f"output {said}", _viewed("y", rearrange), True)
+            yield Mistake(f"output {said}", _viewed("y", rearrange))
     yield Mistake("filters and channels of the weight swapped", _viewed("w", _reread(0, 1)))
     yield Mistake("images and filters of the output swapped", _viewed("y", _reread(0, 1)))
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from convcheck.diagnosis.formats import FORMATS, named, rounded
 from convcheck.diagnosis.mistakes.mistake import Mistake, Scope
 from convcheck.diagnosis.model import Model, predictions
+from convcheck.dtypes import DTYPES
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
@@ -25,6 +27,8 @@ RESULTS: tuple[tuple[str, Change], ...] = (
     ("result negated", np.negative),
     ("negative results clipped to zero (ReLU)", lambda y: np.maximum(y, 0)),
     ("absolute value of the result", np.abs),
+)
+RARE_RESULTS: tuple[tuple[str, Change], ...] = (
     ("result squared", np.square),
     ("one added to the result", lambda y: y + 1),
     ("result wrapped to 8 bits with sign", lambda y: (y + 128) % 256 - 128),
@@ -54,12 +58,22 @@ def results(scope: Scope) -> Iterator[Mistake]:
     """Something is done to the finished result; limits are read off the results."""
     for words, change in RESULTS:
         yield Mistake(words, _finished(change), True)
+    for words, change in RARE_RESULTS:
+        yield Mistake(words, _finished(change))
+    precisions = {DTYPES[o.problem.dtype].precision for o in scope.failing if DTYPES[o.problem.dtype].kind == "f"}
+    for bits in (b for b in FORMATS if b < max(precisions, default=0)):
+        words = f"result stored in {named(bits)}, not in {named(max(precisions))}"
+        yield Mistake(words, _finished(_to_bits(bits)))
     seen = [o.got for o in scope.failing if o.got is not None and o.got.size]
     if seen:
         low, high = min(float(np.min(y)) for y in seen), max(float(np.max(y)) for y in seen)
         yield Mistake(f"results clipped to at most {high:g}", _finished(lambda y: np.minimum(y, high)))
         yield Mistake(f"results clipped to at least {low:g}", _finished(lambda y: np.maximum(y, low)))
         yield Mistake(f"results clipped to {low:g}..{high:g}", _finished(lambda y: np.clip(y, low, high)))
+
+
+def _to_bits(bits: int) -> Change:
+    return lambda y: rounded(y, bits)
 
 
 def _finished(change: Change) -> Callable[[Model], Model]:
@@ -82,8 +96,8 @@ def _prepared(field: str, change: Change) -> Callable[[Model], Model]:
 def scales(scope: Scope) -> Iterator[Mistake]:
     """The result is a multiple of the right one: by a number of the problem, or a constant read off the results."""
     for name, count in (*COUNTS, ("summed products", lambda p: p.terms(scope.which))):
-        yield Mistake(f"result divided by the number of {name}", _scaled(count, -1), True)
-        yield Mistake(f"result multiplied by the number of {name}", _scaled(count, 1), True)
+        yield Mistake(f"result divided by the number of {name}", _scaled(count, -1), name == "taps")
+        yield Mistake(f"result multiplied by the number of {name}", _scaled(count, 1))
     if scope.which is Map.FORWARD:
         yield Mistake("result divided by the number of taps inside the input", _averaged)
     for factor in dict.fromkeys(_ratios(scope)):
