@@ -148,7 +148,9 @@ def _exact(budget: _Budget) -> Fills:
         kinds = ("dense", "dense")
     if "ramp" in kinds:
         return budget.with_bias(Fill("ramp"), Fill("dense", 1, budget.seed()))
-    return budget.integers(kinds, stored=False)
+    fills = budget.integers(kinds, stored=False)
+    layout = budget.choose.pick(("contiguous",) * 7 + ("guarded",))
+    return tuple(fill.replace(layout=layout) for fill in fills)
 
 
 def _float(budget: _Budget) -> Fills:

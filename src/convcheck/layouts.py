@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-__all__ = ["LAYOUTS", "TELLTALE", "arrange"]
+__all__ = ["LAYOUTS", "TELLTALE", "arrange", "guard_pages"]
 
 Array = np.ndarray[Any, Any]
 
@@ -84,6 +86,29 @@ def _readonly(array: Array) -> Array:
     return fixed
 
 
+_armed = False
+
+
+def guard_pages(*, armed: bool) -> None:
+    """Say whether `guarded` operands really end at a page that may not be touched: only where a crash is survived."""
+    global _armed  # noqa: PLW0603 - a property of the process, set once when a worker starts
+    _armed = armed
+
+
+def _guarded(array: Array) -> Array:
+    """Contiguous, and followed by a page of memory that may not be touched: a read past the end is a crash."""
+    if not _armed or array.size == 0:
+        return array.copy()
+    page = mmap.PAGESIZE
+    room = -(-array.nbytes // page) * page
+    memory = mmap.mmap(-1, room + page)
+    end = ctypes.addressof(ctypes.c_char.from_buffer(memory)) + room
+    ctypes.CDLL(None).mprotect(ctypes.c_void_p(end), ctypes.c_size_t(page), mmap.PROT_NONE if hasattr(mmap, "PROT_NONE") else 0)
+    guarded = np.frombuffer(memory, array.dtype, array.size, room - array.nbytes).reshape(array.shape)
+    guarded[...] = array
+    return guarded
+
+
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "contiguous": lambda array: array,
     "strided": _strided,
@@ -95,4 +120,5 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "cropped": _cropped,
     "broadcast": _broadcast,
     "readonly": _readonly,
+    "guarded": _guarded,
 }

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
-from convcheck.cases import Case
+from convcheck.backend import Backend, InProcess, Job
 from convcheck.covering import combinations_of, possible_combinations
 from convcheck.engines import engine_of
 from convcheck.engines.base import Engine
-from convcheck.examine import examine, run_slice
 from convcheck.laws import BY_NAME
 from convcheck.laws.law import Law
-from convcheck.plan import PROFILES, Profile, Slice, profile_named, select, slices
+from convcheck.plan import Profile, profile_named, select
 from convcheck.report.model import LawResult, Report, Violation
-from convcheck.shrink import complexity, shrink
+from convcheck.shrink import complexity
 from convcheck.space import CLASSES, Space
 from convcheck.tally import Tally
 
 __all__ = ["Progress", "verify"]
 
-#: how often a counterexample is repeated, to tell a mistake that is always there from one that comes and goes
-REPETITIONS = 20
-
 
 @dataclass(frozen=True)
 class Progress:
-    """What a run tells while it works: which law, how many slices of it are done, and violations as they are found."""
+    """What a run tells while it works: on which law, how many of its slices are done, and what they found."""
 
     law: str
     done: int
@@ -45,6 +42,10 @@ def verify(
     seed: int = 0,
     stop_at_first: bool = False,
     progress: Callable[[Progress], None] = lambda _: None,
+    isolate: bool = False,
+    workers: int = 1,
+    call_timeout: float = 10.0,
+    memory_limit: int = 4096,
     **options: Any,
 ) -> Report:
     """Judge a convolution by the law book.
@@ -63,6 +64,11 @@ def verify(
         Stop at the first violated law.
     progress
         Called after every slice of work.
+    isolate, workers
+        Judge in so many worker processes, which a target may crash or hang; several workers imply isolation. The
+        target is then given by name.
+    call_timeout, memory_limit
+        What one call may take in a worker: seconds, and MiB (0: unlimited).
     options
         What `convcheck.engines.wrap.wrap` takes: ndim, array, style, dtypes, device, convention, accuracy.
 
@@ -74,16 +80,27 @@ def verify(
     chosen = select(tuple(laws), tuple(exclude_laws))
     plan = profile_named(profile) if isinstance(profile, str) else profile
     start = time.perf_counter()
-    engine = engine_of(target, **options)
-    run = _Run(engine, chosen, plan, seed, progress)
-    results = list(run.results(stop_at_first=stop_at_first))
+    backend: Backend
+    if isolate or workers > 1:
+        from convcheck.isolation.backend import Isolated
+        from convcheck.isolation.supervisor import Limits
+
+        limits = Limits(call_timeout, memory_limit)
+        backend = Isolated(target, options, plan, seed, workers=workers, limits=limits)
+    else:
+        backend = InProcess(engine_of(target, **options), plan, seed)
+    try:
+        run = _Run(backend, chosen, plan, progress)
+        results = run.results(stop_at_first=stop_at_first)
+    finally:
+        backend.close()
     return Report(
-        target=engine.name,
-        notes=engine.notes,
-        versions=engine.versions,
+        target=backend.engine.name,
+        notes=backend.engine.notes,
+        versions=backend.engine.versions,
         profile=plan.name,
         seed=seed,
-        results=tuple(results),
+        results=results,
         reached=run.reached(),
         seconds=time.perf_counter() - start,
         interrupted=run.interrupted,
@@ -92,103 +109,85 @@ def verify(
 
 @dataclass
 class _Run:
-    engine: Engine
+    backend: Backend
     laws: tuple[Law, ...]
     profile: Profile
-    seed: int
     progress: Callable[[Progress], None]
     interrupted: bool = False
     classes: set[tuple[str, ...]] = field(default_factory=set)
 
-    def results(self, *, stop_at_first: bool) -> Iterator[LawResult]:
-        """Results law by law, in the order of the book."""
+    @property
+    def engine(self) -> Engine:
+        return self.backend.engine
+
+    def results(self, *, stop_at_first: bool) -> tuple[LawResult, ...]:
+        """Judge, make small what failed, and conclude, law by law in the order of the book."""
+        silent = {law.name: self.why_not(law) for law in self.laws}
+        jobs = {law.name: Job.of(self.engine, law, self.profile) for law in self.laws if not silent[law.name]}
         deadline = time.monotonic() + self.profile.seconds if self.profile.seconds else float("inf")
-        for law in self.laws:
-            reason = self.why_not(law) or ("out of time" if time.monotonic() > deadline else "")
-            if reason or self.interrupted:
-                yield LawResult(law.name, reason=reason or "interrupted")
-                continue
-            tally = self.judge(law, deadline)
+        try:
+            for job in self.backend.judge(
+                list(jobs.values()), deadline, lambda job: stop_at_first and bool(job.total().failures)
+            ):
+                self.progress(Progress(job.law.name, len(job.done), len(job.parts), job.total()))
+        except KeyboardInterrupt:
+            self.interrupted = True
+        tallies = {name: job.total() for name, job in jobs.items()}
+        if stop_at_first:
+            tallies = dict(_up_to_first_failure(tallies))
+        violations = self.violations(tallies)
+        for tally in tallies.values():
             self.classes |= tally.classes
-            result = self.conclude(law, tally)
-            yield result
-            if result.violation and stop_at_first:
-                return
+        for name, job in jobs.items():
+            if job.deaths and not tallies.get(name, job.total()).judged:
+                silent[name] = "given up: the target died of its cases (see survives)"
+        results = []
+        for law in self.laws:
+            if law.name in tallies or silent[law.name]:
+                tally = tallies.get(law.name, Tally())
+                results.append(_conclude(law, tally, violations.get(law.name), silent[law.name]))
+        return self.with_deaths(results)
+
+    def violations(self, tallies: dict[str, Tally]) -> dict[str, Violation]:
+        """The smallest counterexample of every law that failed, with the condition under which it fails."""
+        found = {name: min(t.failures, key=complexity) for name, t in tallies.items() if t.failures}
+        if self.interrupted:
+            return {name: _unshrunk(BY_NAME[name], case) for name, case in found.items()}
+        try:
+            small = dict(zip(found, self.backend.minimise(list(found.values())), strict=True))
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return {name: _unshrunk(BY_NAME[name], case) for name, case in found.items()}
+        return small
+
+    def with_deaths(self, results: list[LawResult]) -> tuple[LawResult, ...]:
+        """Add what the target did not survive, in the place of the law `survives`."""
+        deaths = [] if self.interrupted else self.backend.deaths()
+        if not deaths:
+            return tuple(results)
+        first = next((r for r in results if r.law == "survives"), LawResult("survives"))
+        judged = [
+            LawResult("survives", first.judged, len(deaths), first.nontrivial, violation=death) for death in deaths
+        ]
+        return (*(r for r in results if r.law != "survives"), *judged)
 
     def why_not(self, law: Law) -> str:
         """Why a law cannot be judged on this engine, or an empty string."""
+        if not self.engine.capabilities.ndims:
+            return "the target does not survive being called"
         if law.direct and self.engine.numerics.normwise:
             return "does not hold for engines that declare Winograd or FFT"
-        if law.requires and not _importable(law.requires):
+        if law.requires and find_spec(law.requires) is None:
             return f"{law.requires} is not installed"
-        spaces = [Space.of(self.engine.capabilities, law, m) for m in law.maps if m in self.engine.capabilities.maps]
+        offered = self.engine.capabilities
+        spaces = [Space.of(offered, law, m) for m in law.maps if m in offered.maps]
         lacking = spaces[0].lacking if spaces and not law.every else ""
         return f"the target has no {lacking} that the law speaks of" if lacking else ""
 
-    def judge(self, law: Law, deadline: float) -> Tally:
-        """Run all slices of a law."""
-        total = Tally()
-        parts = list(slices(self.engine, (law,), self.profile))
-        try:
-            for done, part in enumerate(parts, 1):
-                total.add(run_slice(self.engine, part, self.profile, self.seed, lambda _: None, deadline))
-                self.progress(Progress(law.name, done, len(parts), total))
-                if total.enough or time.monotonic() > deadline:
-                    break
-        except KeyboardInterrupt:
-            self.interrupted = True
-        return total
-
-    def conclude(self, law: Law, tally: Tally) -> LawResult:
-        """Turn a law's counts into its result, with the smallest counterexample."""
-        why = max(tally.skipped, key=lambda text: tally.skipped[text], default="no case")
-        return LawResult(
-            law.name,
-            judged=tally.judged,
-            failed=len(tally.failures),
-            nontrivial=tally.nontrivial,
-            worst=tally.worst,
-            skipped=dict(sorted(tally.skipped.items())),
-            violation=self.violation(law, tally) if tally.failures else None,
-            seconds=tally.seconds,
-            reason="" if tally.judged else why,
-        )
-
-    def violation(self, law: Law, tally: Tally) -> Violation:
-        """Make the simplest of the failures smaller, and repeat it."""
-        found = min(tally.failures, key=complexity)
-        failed = self.repeat(found)
-        small = found
-        if failed == REPETITIONS:
-            small = shrink(found, self.fails, seconds=self.profile.shrink_seconds)
-        verdict = examine(self.engine, small).verdict
-        if verdict is None or verdict.ok:  # it comes and goes: what is known is that it failed
-            return Violation(law.name, law.equation, small, found, _UNSTEADY, failed=failed, repeated=REPETITIONS)
-        return Violation(
-            law.name,
-            law.equation,
-            small,
-            found,
-            verdict.reason,
-            verdict.ratio,
-            verdict.index,
-            verdict.expected,
-            verdict.got,
-            failed=failed,
-            repeated=REPETITIONS,
-        )
-
-    def fails(self, case: Case) -> bool:
-        """Whether a case is judged and fails."""
-        verdict = examine(self.engine, case).verdict
-        return verdict is not None and not verdict.ok
-
-    def repeat(self, case: Case) -> int:
-        """How many of the repetitions of a case fail."""
-        return sum(self.fails(case) for _ in range(REPETITIONS))
-
     def reached(self) -> dict[int, tuple[int, int]]:
         """Pairs and triples of classes: how many the judged problems were in, of how many that can occur."""
+        if not self.engine.capabilities.ndims:
+            return {}
         table = tuple(Space(self.engine.capabilities).table.items())
         names = list(CLASSES)
         figures = {}
@@ -201,10 +200,28 @@ class _Run:
         return figures
 
 
-_UNSTEADY = "failed in the run, and not when it was repeated: the result depends on the calls before it, or on chance"
+def _conclude(law: Law, tally: Tally, violation: Violation | None, silent: str) -> LawResult:
+    """Turn a law's counts into its result."""
+    commonest = max(tally.skipped, key=lambda text: tally.skipped[text], default="no case was judged")
+    return LawResult(
+        law.name,
+        judged=tally.judged,
+        failed=len(tally.failures),
+        nontrivial=tally.nontrivial,
+        worst=tally.worst,
+        skipped=dict(sorted(tally.skipped.items())),
+        violation=violation,
+        seconds=tally.seconds,
+        reason="" if tally.judged else silent or commonest,
+    )
 
 
-def _importable(name: str) -> bool:
-    from importlib.util import find_spec
+def _up_to_first_failure(tallies: dict[str, Tally]) -> Iterator[tuple[str, Tally]]:
+    for name, tally in tallies.items():
+        yield name, tally
+        if tally.failures:
+            return
 
-    return find_spec(name) is not None
+
+def _unshrunk(law: Law, case: Any) -> Violation:
+    return Violation(law.name, law.equation, case, case, "failed; the run was interrupted before it was made smaller")

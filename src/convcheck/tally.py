@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from convcheck.cases import Case
 from convcheck.claim import Verdict
-from convcheck.problem import Problem
 from convcheck.space import classify
 
 __all__ = ["Outcome", "Tally"]
@@ -27,14 +26,14 @@ class Outcome:
 
 @dataclass
 class Tally:
-    """Counts over the cases of a law; ``problems`` are those judged, with whether they failed."""
+    """Counts over the cases of a law; ``problems`` are the lines of those judged, with whether they failed."""
 
     judged: int = 0
     nontrivial: int = 0
     worst: float = 0.0
     skipped: Counter[str] = field(default_factory=Counter)
     failures: list[Case] = field(default_factory=list)
-    problems: list[tuple[Problem, bool]] = field(default_factory=list)
+    problems: list[tuple[str, bool]] = field(default_factory=list)
     classes: set[tuple[str, ...]] = field(default_factory=set)
     seconds: float = 0.0
 
@@ -50,7 +49,7 @@ class Tally:
             return
         self.judged += 1
         self.nontrivial += outcome.verdict.weight > 0
-        self.problems.append((outcome.case.problem, not outcome.verdict.ok))
+        self.problems.append((str(outcome.case.problem), not outcome.verdict.ok))
         self.classes.add(tuple(classify(outcome.case.problem).values()))
         if outcome.verdict.ok:
             self.worst = max(self.worst, outcome.verdict.ratio)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -9,7 +11,9 @@ from typing import Any, Self
 import numpy as np
 
 from convcheck.bounds import Numerics, expect, is_exact
+from convcheck.dtypes import DTYPES
 from convcheck.errors import MisshapenError, TargetRaisedError, UnsupportedError
+from convcheck.layouts import TELLTALE
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
@@ -73,7 +77,8 @@ class Engine:
     """A convolution under test.
 
     ``apply(map, problem, operands)`` takes NumPy arrays in any layout and returns what the target returned as
-    a NumPy array, sharing its memory where that is possible. ``notes`` are what was inferred, one fact a line.
+    a NumPy array, sharing its memory where that is possible. ``notes`` are what was inferred, one fact a line,
+    and ``facts`` the same in a form from which the engine is made again without asking the target.
     """
 
     name: str
@@ -83,6 +88,7 @@ class Engine:
     numerics: Numerics = field(default_factory=Numerics)
     notes: tuple[str, ...] = ()
     versions: tuple[str, ...] = ()
+    facts: Any = None
 
     def replace(self, **changes: Any) -> Self:
         """Return the engine with some fields changed."""
@@ -93,16 +99,13 @@ class Conv:
     """One map of an engine, as a law sees it: ``conv(problem, a, b, bias) -> array``.
 
     A target whose convention is convolution is presented as the correlation that it becomes by flipping the
-    kernel. Every call is announced to ``before`` first, so that the case is on record when the target dies.
+    kernel.
     """
 
-    def __init__(
-        self, engine: Engine, which: Map = Map.FORWARD, before: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, engine: Engine, which: Map = Map.FORWARD) -> None:
         self.engine = engine
         self.map = which
         self.numerics = engine.numerics
-        self._before = before
 
     def __call__(self, problem: Problem, a: Array, b: Array, bias: Array | None = None) -> Array:
         """Call the target.
@@ -154,17 +157,38 @@ class Conv:
 
     def attempt(self, problem: Problem, operands: Operands) -> Array:
         """Call the target without asking first whether it takes the problem."""
-        self._before()
+        _dirty(problem, self.map)
+        process = os.getpid()
         flipped = self.engine.convention == "convolution"
         try:
             result = self.engine.apply(self.map, problem, _flip_weight(self.map, operands) if flipped else operands)
         except NotImplementedError as error:
             raise UnsupportedError(f"{self.engine.name}: {str(error) or 'not implemented'}") from error
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            if _out_of_memory(error):
+                when_out_of_memory()
+            if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+                raise  # the user's; in a worker, which ignores the signal, it is the target's own
             raise TargetRaisedError(f"{type(error).__name__}: {_first_line(error)}") from error
+        finally:
+            if os.getpid() != process:
+                os._exit(0)  # the target forked, and this is the child: it must not go on judging
         return _flip_spatial(result) if flipped and self.map is Map.GRAD_WEIGHT else result
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or "allocate memory" in _first_line(error)
+
+
+def when_out_of_memory() -> None:
+    """Do nothing: an exception for want of memory is one like any other; a worker puts its own end here."""
+
+
+def _dirty(problem: Any, which: Map) -> None:
+    """Fill memory of the result's size with a telltale and free it: what is never written shows it."""
+    if isinstance(problem, Problem):
+        with np.errstate(all="ignore"):
+            np.full(problem.shapes[which.result], TELLTALE, np.float64).astype(DTYPES[problem.dtype].numpy)
 
 
 def _flip_weight(which: Map, operands: Operands) -> Operands:

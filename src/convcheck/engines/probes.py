@@ -18,7 +18,7 @@ from convcheck.engines.signature import Signature
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
 
-__all__ = ["Found", "Prober"]
+__all__ = ["Facts", "Prober", "Watch"]
 
 Array = np.ndarray[Any, Any]
 
@@ -28,10 +28,16 @@ SPEEDS = ((0.001, 1_000_000), (0.005, 100_000), (0.05, 5_000), (float("inf"), 1_
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the probes found; ``problem`` is one that the target takes, and ``notes`` tell the user."""
+class Facts:
+    """What the probes found, as plain values that cross processes.
 
-    caller: Any
+    ``kind``, ``style`` and ``forms`` say how the target is called, ``problem`` is one that it takes, and ``notes``
+    tell the user.
+    """
+
+    kind: str
+    style: str
+    forms: dict[str, str]
     problem: Problem
     ndims: tuple[int, ...]
     dtypes: tuple[str, ...]
@@ -39,6 +45,14 @@ class Found:
     numerics: Numerics
     work_limit: int
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who watches the probes: each is announced before the target is called, and those that killed it are left out."""
+
+    announce: Callable[[str], None] = lambda _: None
+    avoid: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -51,9 +65,10 @@ class Prober:
     styles: list[str]
     ndims: tuple[int, ...]
     signature: Signature
+    watch: Watch = field(default_factory=Watch)
     notes: list[str] = field(default_factory=list)
 
-    def run(self, *, dtypes: tuple[str, ...] | None, accuracy: str | None) -> Found:
+    def run(self, *, dtypes: tuple[str, ...] | None, accuracy: str | None) -> Facts:
         """Settle everything, in the order in which each step needs the one before."""
         caller, problem, ndims = self._settle_call()
         self.notes += [
@@ -66,7 +81,53 @@ class Prober:
         self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
         numerics = self._settle_numerics(caller, problem, kept, features, accuracy)
         limit = self._settle_speed(caller, problem, features)
-        return Found(caller, problem, ndims, kept, features, numerics, limit, tuple(self.notes))
+        return Facts(
+            kind=caller.kind.name,
+            style=caller.style,
+            forms=caller.forms,
+            problem=problem,
+            ndims=ndims,
+            dtypes=kept,
+            features=features,
+            numerics=numerics,
+            work_limit=limit,
+            notes=tuple(self.notes),
+        )
+
+    def _call(self, caller: Any, problem: Problem, operands: Operands | None = None) -> Array | None:
+        """Return the result, or None where the target raises or returns what is no array of its kind."""
+        try:
+            return self._attempt(caller, problem, operands)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - a probe asks; any answer but an array is a no
+            return None
+
+    def _attempt(self, caller: Any, problem: Problem, operands: Operands | None) -> Array:
+        given = operands or _operands(problem)
+        probe = f"{caller.kind.name} {caller.style} {problem}"
+        if probe in self.watch.avoid:
+            raise TypeError("the target died of this probe")
+        self.watch.announce(probe)
+        native = [None if o is None else caller.kind.to_native(o) for o in given]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = caller(problem, *native)
+        if not caller.kind.owns(result):
+            raise TypeError(f"returned a {type(result).__name__}")
+        array: Array = caller.kind.to_numpy(result)
+        return array
+
+    def _refuses(self, caller: Any, problem: Problem) -> bool:
+        try:
+            self._attempt(caller, problem, None)
+        except NotImplementedError:
+            return True
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - any other exception is for the laws to judge
+            return False
+        return False
 
     # -- how it is called ----------------------------------------------------------------------------
 
@@ -77,7 +138,7 @@ class Prober:
         for kind, style, ndim, dtype in candidates:
             problem = Problem(size=SIZE[:ndim], kernel=KERNEL[:ndim], dtype=dtype)
             caller = self.caller(kind, style, {})
-            result = _call(caller, problem)
+            result = self._call(caller, problem)
             if result is not None and result.shape == problem.shapes["y"]:
                 return caller, problem, self.ndims or self._other_ndims(caller, problem)
             if result is not None and wrong_shape is None and result.ndim == problem.ndim + 2:
@@ -89,12 +150,11 @@ class Prober:
             self.notes.append("no probe came back with an array: judged as called below")
         return *wrong_shape, self.ndims or (wrong_shape[1].ndim,)
 
-    @staticmethod
-    def _other_ndims(caller: Any, problem: Problem) -> tuple[int, ...]:
+    def _other_ndims(self, caller: Any, problem: Problem) -> tuple[int, ...]:
         found = []
         for ndim in (1, 2, 3):
             other = Problem(size=SIZE[:ndim], kernel=KERNEL[:ndim], dtype=problem.dtype)
-            result = _call(caller, other)
+            result = self._call(caller, other)
             if result is not None and result.shape == other.shapes["y"]:
                 found.append(ndim)
         return tuple(found)
@@ -111,7 +171,7 @@ class Prober:
             features |= {name for name in ("groups", "bias") if name in named}
         if "padding" in features:
             same = _same(problem)
-            result = _call(caller, same)
+            result = self._call(caller, same)
             features |= {"same-padding"} if result is not None and result.shape == same.shapes["y"] else set()
         return frozenset(features - self._refused(caller, problem, features))
 
@@ -122,7 +182,7 @@ class Prober:
         works = []
         for form in ("int", "tuple", *(("pairs",) if name == "padding" else ())):
             caller.forms[name] = form
-            result = _call(caller, sample)
+            result = self._call(caller, sample)
             if result is not None and result.shape == sample.shapes["y"]:
                 works.append(form)
         caller.forms[name] = "either" if {"int", "tuple"} <= set(works) else works[0] if works else "tuple"
@@ -141,7 +201,7 @@ class Prober:
             "padding": {"padding": ((1, 1),) * ndim},
             "dilation": {"dilation": (2,) * ndim, "size": (9,) * ndim},
         }
-        refused = {n for n in features & set(changes) if _refuses(caller, problem.replace(**changes[n]))}
+        refused = {n for n in features & set(changes) if self._refuses(caller, problem.replace(**changes[n]))}
         return refused | {f for f in features if f.split("-")[-1] in refused}
 
     # -- which arithmetic ------------------------------------------------------------------------------
@@ -155,7 +215,7 @@ class Prober:
         kept, promoted = [], []
         strict = ("f64", "f32", "f16", "bf16") if caller.kind.name == "torch" else ("f64", "f32")
         for dtype in ("f32", "f64", "f16", "bf16", "i64", "i32", "i16", "i8", "u8"):
-            result = _call(caller, problem.replace(dtype=dtype))
+            result = self._call(caller, problem.replace(dtype=dtype))
             if result is None:
                 continue
             if result.dtype == DTYPES[dtype].numpy or dtype in strict:
@@ -172,7 +232,7 @@ class Prober:
     ) -> Numerics:
         narrow = {}
         if caller.kind.name == "numpy":  # NumPy's arithmetic rounds to the array's own type after every operation
-            narrow = {d: d for d in ("f16", "bf16") if d in dtypes and _sums_narrowly(caller, problem, d)}
+            narrow = {d: d for d in ("f16", "bf16") if d in dtypes and self._sums_narrowly(caller, problem, d)}
             for dtype in narrow:
                 self.notes.append(f"accumulator: {dtype} in {dtype}, as NumPy's own arithmetic")
         declared = Numerics(accumulators=narrow)
@@ -185,8 +245,7 @@ class Prober:
             self.notes.append(f"accuracy: {accuracy or 'componentwise'}")
         return Numerics(accumulators=narrow, normwise=True) if accuracy == "normwise" else declared
 
-    @staticmethod
-    def _is_normwise(caller: Any, problem: Problem, dtypes: tuple[str, ...], features: frozenset[str]) -> bool:
+    def _is_normwise(self, caller: Any, problem: Problem, dtypes: tuple[str, ...], features: frozenset[str]) -> bool:
         wide = "channels" in features
         for dtype, (size, kernel, channels) in product(
             [d for d in ("f32", "f64") if d in dtypes],
@@ -199,7 +258,7 @@ class Prober:
                 case = case.replace(size=(6, 7, 8), kernel=(3, 3, 3))
             bits = (DTYPES[dtype].precision - int(np.ceil(np.log2(case.terms())))) // 2
             operands = Operands(*(make(case, role, Fill("dense", 2**bits - 1)) for role in "xw"))
-            result = _call(caller, case, operands)
+            result = self._call(caller, case, operands)
             exact, norm = (expect(Map.FORWARD, case, operands, Numerics(normwise=n)) for n in (False, True))
             if result is None or result.shape != exact.value.shape:
                 continue
@@ -212,11 +271,32 @@ class Prober:
         kernel = {1: (4,), 2: (2, 2), 3: (2, 2, 1)}[problem.ndim]
         size = {1: (5003,), 2: (51, 101), 3: (11, 11, 50)}[problem.ndim]
         sample = problem.replace(size=size, kernel=kernel)
-        seconds = min(_seconds(caller, sample) for _ in range(4))
+        seconds = min(self._seconds(caller, sample) for _ in range(4))
         limit = next(limit for bound, limit in SPEEDS if seconds <= bound)
         if limit < SPEEDS[0][1]:
             self.notes.append(f"slow target: problems are kept below {limit} multiply-adds")
         return limit
+
+    def _sums_narrowly(self, caller: Any, problem: Problem, dtype: str) -> bool:
+        """Whether sums, or products, of a few terms are rounded to the operands' own type."""
+        bits = DTYPES[dtype].precision
+        big, odd = 2.0 ** (bits + 1), 2.0 ** (bits // 2 + 1) + 1
+        trials = [((big, 1, -big), (1, 1, 1)), ((1, big, -big), (1, 1, 1)), ((big, -big, 1), (1, 1, 1))]
+        trials.append(((odd, -1, 0), (odd, odd * odd - 1, 0)))
+        for x, w in trials:
+            line = (1,) * (problem.ndim - 1)
+            case = problem.replace(size=(*line, 3), kernel=(*line, 3), dtype=dtype)
+            operands = Operands(*(np.array(v, DTYPES[dtype].numpy).reshape(1, 1, *line, 3) for v in (x, w)))
+            result = self._call(caller, case, operands)
+            if result is not None and result.size == 1 and float(result.reshape(())) != 1:
+                return True
+        return False
+
+    def _seconds(self, caller: Any, problem: Problem) -> float:
+        operands = _operands(problem)
+        start = time.thread_time()  # of this thread: other processes must not make a target look slow
+        self._call(caller, problem, operands)
+        return time.thread_time() - start
 
 
 def _same(problem: Problem) -> Problem:
@@ -227,59 +307,3 @@ def _same(problem: Problem) -> Problem:
 def _operands(problem: Problem) -> Operands:
     a, b = (make(problem, role, Fill("dense", 3)) for role in "xw")
     return Operands(a, b, make(problem, "bias", Fill("dense", 3)) if problem.bias else None)
-
-
-def _attempt(caller: Any, problem: Problem, operands: Operands | None) -> Array:
-    native = [None if o is None else caller.kind.to_native(o) for o in operands or _operands(problem)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        result = caller(problem, *native)
-    if not caller.kind.owns(result):
-        raise TypeError(f"returned a {type(result).__name__}")
-    array: Array = caller.kind.to_numpy(result)
-    return array
-
-
-def _call(caller: Any, problem: Problem, operands: Operands | None = None) -> Array | None:
-    """Return the result, or None where the target raises or returns what is no array of its kind."""
-    try:
-        return _attempt(caller, problem, operands)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001 - a probe asks; any answer but an array is a no
-        return None
-
-
-def _refuses(caller: Any, problem: Problem) -> bool:
-    try:
-        _attempt(caller, problem, None)
-    except NotImplementedError:
-        return True
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001 - any other exception is for the laws to judge
-        return False
-    return False
-
-
-def _sums_narrowly(caller: Any, problem: Problem, dtype: str) -> bool:
-    """Whether sums, or products, of a few terms are rounded to the operands' own type."""
-    bits = DTYPES[dtype].precision
-    big, odd = 2.0 ** (bits + 1), 2.0 ** (bits // 2 + 1) + 1
-    trials = [((big, 1, -big), (1, 1, 1)), ((1, big, -big), (1, 1, 1)), ((big, -big, 1), (1, 1, 1))]
-    trials.append(((odd, -1, 0), (odd, odd * odd - 1, 0)))
-    for x, w in trials:
-        line = (1,) * (problem.ndim - 1)
-        case = problem.replace(size=(*line, 3), kernel=(*line, 3), dtype=dtype)
-        operands = Operands(*(np.array(v, DTYPES[dtype].numpy).reshape(1, 1, *line, 3) for v in (x, w)))
-        result = _call(caller, case, operands)
-        if result is not None and result.size == 1 and float(result.reshape(())) != 1:
-            return True
-    return False
-
-
-def _seconds(caller: Any, problem: Problem) -> float:
-    operands = _operands(problem)
-    start = time.thread_time()  # of this thread: other processes must not make a target look slow
-    _call(caller, problem, operands)
-    return time.thread_time() - start

@@ -14,7 +14,7 @@ from convcheck.bounds import Numerics
 from convcheck.engines.arrays import ArrayKind, kind_named
 from convcheck.engines.base import Capabilities, Engine
 from convcheck.engines.gradients import gradients_of
-from convcheck.engines.probes import Prober
+from convcheck.engines.probes import Facts, Prober, Watch
 from convcheck.engines.signature import Signature, read_signature
 from convcheck.errors import UsageError
 from convcheck.operands import Operands
@@ -88,6 +88,8 @@ def wrap(
     device: str = "cpu",
     convention: str = "correlation",
     accuracy: str | None = None,
+    facts: Facts | None = None,
+    watch: Watch = Watch(),  # noqa: B008 - frozen
 ) -> Engine:
     """Make an engine from a function; everything that is left out is inferred, and noted in ``engine.notes``.
 
@@ -110,6 +112,10 @@ def wrap(
         ``correlation``, or ``convolution`` where the kernel is meant to be flipped.
     accuracy
         ``componentwise`` or ``normwise`` (Winograd, FFT).
+    facts
+        What an earlier call inferred (``engine.facts``), so that nothing is probed again.
+    watch
+        Who is told of every probe before it is made.
 
     Raises
     ------
@@ -119,18 +125,24 @@ def wrap(
     label = name or getattr(function, "__name__", repr(function))
     _check_options(style, convention, accuracy)
     signature = read_signature(function, label)
-    prober = Prober(
-        label=label,
-        caller=lambda kind, style, forms: Caller(function, signature, kind, style, forms),
-        kinds=[kind_named(n, device) for n in ([array] if array else _kinds_of(function, device))],
-        styles=[style] if style else _styles_of(signature),
-        ndims=_as_tuple(ndim) or _ndims_of(label),
-        signature=signature,
-    )
-    found = prober.run(dtypes=tuple(dtypes) if dtypes else None, accuracy=accuracy)
-    backward = gradients_of(found.caller, found.problem)
+    if facts is None:
+        prober = Prober(
+            label=label,
+            caller=lambda kind, style, forms: Caller(function, signature, kind, style, forms),
+            kinds=[kind_named(n, device) for n in ([array] if array else _kinds_of(function, device))],
+            styles=[style] if style else _styles_of(signature),
+            ndims=_as_tuple(ndim) or _ndims_of(label),
+            signature=signature,
+            watch=watch,
+        )
+        facts = prober.run(dtypes=tuple(dtypes) if dtypes else None, accuracy=accuracy)
+    caller = Caller(function, signature, kind_named(facts.kind, device), facts.style, facts.forms)
+    return _engine(label, caller, facts, convention)
+
+
+def _engine(label: str, caller: Caller, facts: Facts, convention: str) -> Engine:
+    backward = gradients_of(caller, facts.problem)
     maps = (Map.FORWARD, *((Map.GRAD_INPUT, Map.GRAD_WEIGHT) if backward else ()))
-    caller = found.caller
 
     def apply(which: Map, problem: Problem, operands: Operands) -> Array:
         if which is not Map.FORWARD and backward is not None:
@@ -140,12 +152,13 @@ def wrap(
 
     return Engine(
         name=label,
-        capabilities=Capabilities(found.ndims, found.dtypes, found.features, maps, found.work_limit),
+        capabilities=Capabilities(facts.ndims, facts.dtypes, facts.features, maps, facts.work_limit),
         apply=apply,
         convention=convention,
-        numerics=replace(found.numerics, gradient_accumulators=_LOW if backward else {}),
-        notes=(*found.notes, "gradients: " + ("by autograd" if backward else "none offered")),
+        numerics=replace(facts.numerics, gradient_accumulators=_LOW if backward else {}),
+        notes=(*facts.notes, "gradients: " + ("by autograd" if backward else "none offered")),
         versions=(caller.kind.version(),),
+        facts=facts,
     )
 
 

@@ -107,6 +107,15 @@ def rejects_invalid(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     return Claim(np.array([len(rejected)]), np.array([len(rejected) + len(accepted)]), note=note)
 
 
+def survives(conv: Conv, problem: Problem, operands: Operands) -> Claim:
+    """A call returns or raises: it does not crash, hang, end the process, or take memory without bound.
+
+    Cases of other laws that the target did not survive are reported here, under the name of the law that asked.
+    """
+    conv.unchecked(problem, operands)
+    return Claim(np.array([True]), np.array([True]))
+
+
 def empty_batch(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """No image at all gives an empty result of the right shape."""
     none = problem.replace(batch=0)
@@ -123,5 +132,6 @@ LAWS = (
     Law(threads_agree, CHAPTER, work=20_000),
     Law(layout_free, CHAPTER, maps=ALL_MAPS, fills="layouts"),
     Law(rejects_invalid, CHAPTER, needs={"size": ("tiny",)}, work=20_000),
+    Law(survives, CHAPTER, maps=ALL_MAPS, fills="layouts"),
     Law(empty_batch, CHAPTER, needs={"batch": ("several",)}, work=20_000),
 )

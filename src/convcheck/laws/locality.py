@@ -24,8 +24,10 @@ def weights_shared(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     dense = _dense_weight(conv, problem, operands.b)
     shared = np.zeros_like(dense)
     for out in np.ndindex(*problem.output):
-        for q in np.ndindex(*problem.size):
-            shared[(*out, *q)] = _weight_at(operands.b, problem, out, q)
+        for tap in np.ndindex(*problem.kernel):
+            q = _position(problem, out, tap)
+            if all(0 <= at < size for at, size in zip(q, problem.size, strict=True)):
+                shared[(*out, *q)] = operands.b[(0, 0, *tap)]
     # where the offset is a tap, every pair of positions with that offset carries that tap's weight
     taps = shared != 0
     return Claim(np.where(taps, dense, 0), shared, _scalar(conv.slack_of_impulses(problem, operands.b)))
@@ -83,15 +85,9 @@ def _dense_weight(conv: Conv, problem: Problem, w: Array) -> Array:
     return stacked.transpose(order)
 
 
-def _weight_at(w: Array, problem: Problem, out: tuple[int, ...], q: tuple[int, ...]) -> Any:
-    tap = []
-    for axis in range(problem.ndim):
-        offset = q[axis] - problem.stride[axis] * out[axis] + problem.padding[axis][0]
-        k, rest = divmod(offset, problem.dilation[axis])
-        if rest or not 0 <= k < problem.kernel[axis]:
-            return 0
-        tap.append(k)
-    return w[(0, 0, *tap)]
+def _position(problem: Problem, out: tuple[int, ...], tap: tuple[int, ...]) -> tuple[int, ...]:
+    axes = zip(problem.stride, out, problem.dilation, tap, problem.padding, strict=True)
+    return tuple(s * p + d * k - low for s, p, d, k, (low, _) in axes)
 
 
 def _receptive_field(problem: Problem, at: tuple[int, ...]) -> list[list[int]]:

@@ -1,0 +1,216 @@
+"""Judge in worker processes: a death is a violation of the law `survives`, and the run goes on."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from convcheck.backend import Job
+from convcheck.cases import Case
+from convcheck.engines.base import Capabilities, Engine
+from convcheck.errors import UsageError
+from convcheck.isolation.supervisor import Death, Limits, Supervisor
+from convcheck.isolation.tasks import Spec
+from convcheck.laws import BY_NAME
+from convcheck.operands import Fill
+from convcheck.plan import Profile, Slice
+from convcheck.problem import Problem
+from convcheck.report.model import Violation
+from convcheck.shrink import MOVES, complexity
+
+__all__ = ["Isolated"]
+
+#: deaths after which a law, probing, and making a case small give up on the target
+ENOUGH_OF_A_LAW, ENOUGH_OF_PROBES, ENOUGH_OF_TRIES = 5, 6, 8
+#: hangs, which take time, after which a law gives up, and in all after which every law gives up at its first
+ENOUGH_HANGS_OF_A_LAW, ENOUGH_HANGS = 2, 8
+#: seconds without an answer that count as a hang once the first has been found, and while one is made smaller
+IMPATIENT = 2.0
+
+
+class Isolated:
+    """Judges in workers, each of which imports the target once."""
+
+    def __init__(
+        self, target: Any, options: dict[str, Any], profile: Profile, seed: int, *, workers: int, limits: Limits
+    ) -> None:
+        self._profile = profile
+        self._seed = seed
+        self._limits = limits
+        self._died: list[tuple[Case, str]] = []
+        module = target.partition(":")[0] if isinstance(target, str) and ":" in target else ""
+        self._supervisor = Supervisor(workers, limits, module)
+        self._spec = Spec(target, tuple(sorted(options.items())))
+        try:
+            self.engine = self._infer()
+        except BaseException:
+            self.close()
+            raise
+        self._spec = replace(self._spec, facts=self.engine.facts)
+
+    def _infer(self) -> Engine:
+        """Find out what the target takes; a probe that kills it is a death like any other, and left out from then on."""
+        avoid: set[str] = set()
+        while True:
+            found = self._supervisor.one("infer", self._spec, frozenset(avoid))
+            if not isinstance(found, Death):
+                engine: Engine = found
+                return engine
+            if found.entry is None:
+                raise UsageError(f"the target {self._spec.target!r} does not survive being imported: {found.how}")
+            if len(avoid) >= ENOUGH_OF_PROBES:
+                return Engine(str(self._spec.target), Capabilities((), ()), print, notes=(NOTHING_KNOWN,))
+            avoid.add(found.entry.line)
+            self._died.append((_probe_case(found.entry.line), found.how))
+            self._less_patient(found)
+
+    def judge(self, jobs: list[Job], deadline: float, stop: Callable[[Job], bool]) -> Iterator[Job]:
+        """Share slices out to workers, in order; a slice that died is cut at the case that killed it."""
+        queue: deque[tuple[Job, Slice]] = deque((job, part) for job in jobs for part in job.parts)
+        owners = {part: job for job, part in queue}
+        stopped = False
+
+        def tasks() -> tuple[Any, ...] | None:
+            while queue and not stopped:
+                job, part = queue.popleft()
+                if not job.total().enough and time.monotonic() < deadline:
+                    owners[part] = job
+                    left = max(0.01, deadline - time.monotonic()) if deadline < float("inf") else 0.0
+                    return ("judge_slice", self._spec, part, self._profile, self._seed, left)
+            return None
+
+        for task, answer in self._supervisor.run(_Asked(tasks)):
+            part: Slice = task[2]
+            job = owners[part]
+            if isinstance(answer, Death):
+                job.deaths += 1
+                before, behind = self._bury(part, answer)
+                queue.extendleft((job, piece) for piece in before)
+                if job.deaths < self._patience():
+                    queue.extend((job, piece) for piece in behind)
+                else:
+                    queue = deque(entry for entry in queue if entry[0] is not job or entry[1] in before)
+            else:
+                job.done[part] = answer
+                yield job
+            stopped = stopped or stop(job)
+
+    def _patience(self) -> int:
+        """Deaths after which a law gives up."""
+        hangs = sum(how.startswith("no answer") for _, how in self._died)
+        return ENOUGH_OF_A_LAW if not hangs else ENOUGH_HANGS_OF_A_LAW if hangs < ENOUGH_HANGS else 1
+
+    def _bury(self, part: Slice, death: Death) -> tuple[list[Slice], list[Slice]]:
+        """Keep the case that the target died of; return what is left of the slice before it, and behind it."""
+        self._less_patient(death)
+        if death.entry is None:
+            return [], []
+        self._died.append((Case.parse(death.entry.line), death.how))
+        if part.stream == "search":
+            return [], []
+        at = part.start + death.entry.number
+        before, behind = replace(part, stop=at), replace(part, start=at + 1)
+        return ([before] if at > part.start else []), ([behind] if at + 1 < part.stop else [])
+
+    def _less_patient(self, death: Death) -> None:
+        if death.how.startswith("no answer"):
+            self._supervisor.limits = replace(self._limits, seconds=min(self._limits.seconds, IMPATIENT))
+
+    def minimise(self, cases: list[Case]) -> list[Violation]:
+        """Make failing cases small; a try that kills a worker is not tried again."""
+        found: dict[str, Violation] = {}
+        avoid: set[str] = set()
+        queue = deque(cases)
+        tries = 0
+
+        def task() -> tuple[Any, ...] | None:
+            if not queue:
+                return None
+            return ("minimise_case", self._spec, queue.popleft(), self._profile.shrink_seconds, frozenset(avoid))
+
+        for given, answer in self._supervisor.run(_Asked(task)):
+            case: Case = given[2]
+            if not isinstance(answer, Death):
+                found[str(case)] = answer
+            elif answer.entry is not None and tries < ENOUGH_OF_TRIES:
+                tries += 1
+                avoid.add(answer.entry.line)
+                queue.append(case)
+            else:
+                law = BY_NAME[case.law]
+                found[str(case)] = Violation(law.name, law.equation, case, case, f"failed, and then {answer.how}")
+        return [found[str(case)] for case in cases]
+
+    def deaths(self) -> list[Violation]:
+        """One violation for each way in which the target died, made small."""
+        ways = {_kind(how): how for _, how in reversed(self._died)}
+        return [self._smallest_death(self._plainest(how), how) for how in ways.values()]
+
+    def _plainest(self, how: str) -> Case:
+        """Return a case of one death: one of a single call, if that is deadly too, else the simplest that was met."""
+        met = sorted((c for c, h in self._died if _kind(h) == _kind(how)), key=complexity)
+        single = [case.replace(law="survives") for case in met[:5]]
+        return self._first_death(single, how) or met[0]
+
+    def _smallest_death(self, found: Case, how: str) -> Violation:
+        """Walk through smaller and smaller cases: whichever a worker dies of in the same way is the next."""
+        law = BY_NAME["survives"]
+        if not self.engine.capabilities.ndims:  # it cannot be called at all: nothing to walk through
+            return Violation(law.name, law.equation, found, found, how, np.inf)
+        deadline, case, before = time.monotonic() + self._profile.shrink_seconds, found, None
+        while case != before and time.monotonic() < deadline:
+            before = case
+            for move in MOVES:
+                while time.monotonic() < deadline and (smaller := self._first_death(list(move(case)), how)):
+                    case = smaller
+        repeated = 2 if how.startswith("no answer") else 5
+        failed = sum(self._first_death([case], how) is not None for _ in range(repeated))
+        return Violation(law.name, law.equation, case, found, how, np.inf, failed=failed, repeated=repeated)
+
+    def _first_death(self, cases: list[Case], how: str) -> Case | None:
+        while cases:
+            answer = self._supervisor.one("walk", self._spec, cases)
+            if not isinstance(answer, Death) or answer.entry is None:
+                return None
+            if _kind(answer.how) == _kind(how):
+                return cases[answer.entry.number]
+            cases = cases[answer.entry.number + 1 :]
+        return None
+
+    def close(self) -> None:
+        """End the workers and all that they started."""
+        self._supervisor.close()
+
+
+class _Asked:
+    """An iterator over what a function returns; None means that there is nothing now, and there may be later."""
+
+    def __init__(self, function: Callable[[], tuple[Any, ...] | None]) -> None:
+        self._function = function
+
+    def __iter__(self) -> _Asked:
+        return self
+
+    def __next__(self) -> tuple[Any, ...]:
+        value = self._function()
+        if value is None:
+            raise StopIteration
+        return value
+
+
+NOTHING_KNOWN = "nothing could be inferred: the target died of every probe"
+
+
+def _kind(how: str) -> str:
+    return "no answer" if how.startswith("no answer") else how
+
+
+def _probe_case(line: str) -> Case:
+    """Return the case that a probe was, as its line on the ledger tells."""
+    problem = Problem.parse(" ".join(line.split()[2:]))
+    return Case("survives", problem, (Fill("dense", 3),) * (2 + problem.bias))

@@ -1,0 +1,42 @@
+"""What a worker does to itself before it meets the target."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+
+from convcheck import layouts
+from convcheck.engines import base
+
+__all__ = ["OVER_MEMORY", "enter"]
+
+#: exit status of a worker whose target ran out of the memory that it may have
+OVER_MEMORY = 93
+
+
+def enter(memory_limit: int) -> None:
+    """Leave the terminal, ignore Ctrl-C, print into nothing, bound memory (MiB above what is in use), arm guards."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.disable()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - for the worker's whole life
+    sys.stderr = sys.stdout
+    layouts.guard_pages(armed=True)
+    if memory_limit:
+        base.when_out_of_memory = lambda: os._exit(OVER_MEMORY)
+        _limit_memory(memory_limit << 20)
+
+
+def _limit_memory(extra: int) -> None:
+    """Bound the address space: allocations beyond it fail in the target, which names itself by it."""
+    import resource
+
+    with open("/proc/self/statm") as file:  # noqa: PTH123
+        used = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + extra, hard))

@@ -1,0 +1,228 @@
+"""Workers seen from outside: started, given tasks, watched, and buried."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from typing import Any
+
+import psutil
+
+from convcheck.isolation.ledger import Entry, Ledger
+from convcheck.isolation.sandbox import OVER_MEMORY
+from convcheck.isolation.tasks import work
+
+__all__ = ["Death", "Limits", "Supervisor"]
+
+#: seconds between two looks at the clock and the memory of busy workers
+TICK = 0.05
+PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one call of the target may take: seconds, and MiB of memory (0: unlimited)."""
+
+    seconds: float = 10.0
+    memory: int = 4096
+
+
+@dataclass(frozen=True)
+class Death:
+    """How a worker ended (``how``, in words), and what it was doing when it did, if it had begun anything."""
+
+    how: str
+    entry: Entry | None
+
+
+class Supervisor:
+    """A few workers that take tasks in order; each answer comes with the task that it belongs to."""
+
+    def __init__(self, workers: int, limits: Limits, preload: str = "") -> None:
+        self.limits = limits
+        self._context = multiprocessing.get_context("forkserver")
+        os.environ["CONVCHECK_RUN"] = str(os.getpid())  # marks whatever descends from the fork server
+        _adopt_orphans()
+        # the fork server imports the target once; a worker that dies is replaced by a fork, in milliseconds
+        os.environ["CONVCHECK_PRELOAD"] = preload
+        self._context.set_forkserver_preload(["convcheck.isolation.preload"])
+        self._workers: list[_Worker | None] = [None] * workers
+
+    def run(
+        self, tasks: Iterator[tuple[Any, ...]]
+    ) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        """Run tasks (name, arguments...), yielding (task, result); a `Death` is the result of one that died of it.
+
+        Tasks that ran out are asked for again after every answer, since that may bring new ones.
+        Raises whatever exception a task raises.
+        """
+        busy: dict[int, tuple[Any, ...]] = {}
+        while True:
+            for slot in range(len(self._workers)):
+                if slot not in busy and (task := next(tasks, None)) is not None:
+                    busy[slot] = task
+                    self._worker(slot).give(task)
+            if not busy:
+                return
+            for slot in self._finished(list(busy)):
+                task, answer = busy.pop(slot), self._collect(slot)
+                yield task, answer
+
+    def one(self, *task: Any) -> Any:
+        """Run one task."""
+        return next(self.run(iter([task])))[1]
+
+    def _worker(self, slot: int) -> _Worker:
+        worker = self._workers[slot]
+        if worker is None:
+            worker = self._workers[slot] = _Worker(self._context, self.limits.memory)
+        return worker
+
+    def _finished(self, slots: list[int]) -> list[int]:
+        """Wait until some workers have answered, died, or overstepped their limits."""
+        while True:
+            handles = {h: s for s in slots for h in self._worker(s).handles()}
+            ready = {handles[h] for h in wait(list(handles), timeout=TICK) if h in handles}
+            ready |= {slot for slot in slots if self._worker(slot).overstepped(self.limits)}
+            if ready:
+                return sorted(ready)
+
+    def _collect(self, slot: int) -> Any:
+        worker = self._worker(slot)
+        kind, value = worker.answer()
+        if kind == "died":
+            self._bury(slot)
+        if kind == "failed":
+            raise value
+        return value
+
+    def _bury(self, slot: int) -> None:
+        worker, self._workers[slot] = self._workers[slot], None
+        if worker is not None:
+            worker.end()
+
+    def close(self) -> None:
+        """End all workers, and whatever they have started."""
+        for slot in range(len(self._workers)):
+            self._bury(slot)
+        for stray in _descendants(os.getpid()):
+            with suppress(psutil.Error):
+                if stray.ppid() == os.getpid() and "CONVCHECK_RUN" in stray.environ() and _is_fork(stray):
+                    stray.kill()
+
+    def __enter__(self) -> Supervisor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Worker:
+    def __init__(self, context: Any, memory: int) -> None:
+        self.ledger = Ledger()
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=work, args=(theirs, self.ledger.path, memory), daemon=False)
+        self.process.start()
+        theirs.close()
+        self._memory = memory
+        self._verdict = ""
+
+    def give(self, task: tuple[Any, ...]) -> None:
+        with suppress(BrokenPipeError):  # it died between two tasks: seen when it is waited for
+            self.connection.send((task[0], task[1:]))
+
+    def handles(self) -> list[Any]:
+        return [self.connection, self.process.sentinel]
+
+    def overstepped(self, limits: Limits) -> bool:
+        """Kill the worker if the call under way takes too long or too much memory."""
+        entry = self.ledger.read()
+        if entry is None or self._verdict:
+            return False
+        if entry.since and time.monotonic() - entry.since > limits.seconds:
+            self._verdict = f"no answer in {limits.seconds:g} s"
+        elif limits.memory and _resident(self.process.pid) > (limits.memory << 20):
+            self._verdict = f"over {_mebibytes(limits.memory)}"
+        if self._verdict:
+            self.kill()
+        return bool(self._verdict)
+
+    def answer(self) -> tuple[str, Any]:
+        """Return ("done" | "failed", value), or ("died", Death)."""
+        with suppress(EOFError, OSError):
+            if not self._verdict and self.connection.poll(0):
+                received: tuple[str, Any] = self.connection.recv()
+                return received
+        self.process.join(timeout=5)
+        if self.process.exitcode is None:  # it closed the pipe, and lives on
+            self._verdict = self._verdict or "closed the connection to convcheck"
+            self.kill()
+        return "died", Death(self._verdict or self._ending(), self.ledger.read())
+
+    def _ending(self) -> str:
+        if self.process.exitcode == OVER_MEMORY and self._memory:
+            return f"over {_mebibytes(self._memory)}"
+        return _ending(self.process.exitcode)
+
+    def kill(self) -> None:
+        """Kill the worker's session: itself and what it started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        for child in _descendants(self.process.pid):
+            with suppress(psutil.Error):
+                child.kill()
+        self.process.kill()
+        self.process.join(timeout=5)
+
+    def end(self) -> None:
+        self.kill()
+        self.connection.close()
+        self.ledger.remove()
+
+
+def _ending(status: int | None) -> str:
+    """How a process ended, in words, from its exit status (negative: the number of a signal)."""
+    if status is None:
+        return "does not end"
+    if status >= 0:
+        return f"ended itself with status {status}"
+    try:
+        return f"crashed: {signal.Signals(-status).name}"
+    except ValueError:
+        return f"crashed: signal {-status}"
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of processes that a worker leaves behind, so that they can be found (Linux, prctl(2))."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _is_fork(process: Any) -> bool:
+    """Whether a process was forked by a worker, and is not the fork server or the resource tracker themselves."""
+    return bool(os.getsid(process.pid) != os.getsid(0))
+
+
+def _descendants(pid: int) -> list[Any]:
+    try:
+        return list(psutil.Process(pid).children(recursive=True))
+    except psutil.Error:
+        return []
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _mebibytes(amount: int) -> str:
+    return f"{amount // 1024} GiB" if amount % 1024 == 0 else f"{amount} MiB"

@@ -1,0 +1,121 @@
+"""What workers are asked to do. Each task runs in a worker; its arguments and its result cross a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from convcheck.cases import Case
+from convcheck.engines import engine_of
+from convcheck.engines.base import Engine
+from convcheck.engines.probes import Watch
+from convcheck.examine import examine, run_slice
+from convcheck.isolation.ledger import Ledger
+from convcheck.minimise import minimise
+from convcheck.plan import Profile, Slice
+from convcheck.report.model import Violation
+from convcheck.tally import Tally
+
+__all__ = ["Context", "Spec"]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Which target, called how: what a worker makes its engine from. ``facts`` are an earlier worker's findings."""
+
+    target: Any
+    options: tuple[tuple[str, Any], ...]
+    facts: Any = None
+
+
+class Context:
+    """A worker's state: its ledger and the engine, which is made once."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._made: tuple[Spec, Engine] | None = None
+
+    def engine(self, spec: Spec) -> Engine:
+        """Return the engine of a spec."""
+        if self._made is None or self._made[0] != spec:
+            options = dict(spec.options) | ({"facts": spec.facts} if spec.facts is not None else {})
+            engine = engine_of(spec.target, **options)
+            self._made = spec, engine.replace(apply=self.ledger.timed(engine.apply))
+        return self._made[1]
+
+    def announce(self) -> Callable[[Case], None]:
+        """Return a function that writes cases to the ledger, numbered from 0."""
+        number = iter(range(sys.maxsize))
+        return lambda case: self.ledger.write(str(case), next(number))
+
+
+def infer(context: Context, spec: Spec, avoid: frozenset[str]) -> Engine:
+    """Find out what the target takes; probes that killed an earlier worker are left out."""
+    def announce(line: str) -> None:
+        context.ledger.clear()
+        context.ledger.write(line, 0)
+        context.ledger.start()
+
+    watch = Watch(announce, avoid)
+    found = engine_of(spec.target, **dict(spec.options), watch=watch) if _inferred(spec) else context.engine(spec)
+    return found.replace(apply=_elsewhere)
+
+
+def _inferred(spec: Spec) -> bool:
+    from convcheck.engines.target import load
+
+    return not (isinstance(spec.target, str) and ":" in spec.target and isinstance(load(spec.target), Engine))
+
+
+def _elsewhere(*_: Any) -> Any:
+    raise RuntimeError("this engine lives in worker processes")
+
+
+def judge_slice(context: Context, spec: Spec, part: Slice, profile: Profile, seed: int, seconds: float) -> Tally:
+    """Judge the cases of a slice."""
+    engine = context.engine(spec)
+    deadline = time.monotonic() + seconds if seconds else float("inf")
+    return run_slice(engine, part, profile, seed, context.announce(), deadline)
+
+
+def minimise_case(context: Context, spec: Spec, case: Case, seconds: float, avoid: frozenset[str]) -> Violation:
+    """Make a failing case small."""
+    return minimise(context.engine(spec), case, seconds=seconds, announce=context.announce(), avoid=avoid)
+
+
+def walk(context: Context, spec: Spec, cases: list[Case]) -> None:
+    """Call the target on one case after the other; whether it survives them is what is asked."""
+    engine, announce = context.engine(spec), context.announce()
+    for case in cases:
+        announce(case)
+        examine(engine, case)
+
+
+def work(connection: Any, ledger_path: str, memory_limit: int) -> None:
+    """Serve tasks until the connection closes: the whole life of a worker."""
+    from convcheck.isolation.sandbox import enter
+
+    enter(memory_limit)
+    context = Context(Ledger(ledger_path))
+    while True:
+        try:
+            name, arguments = connection.recv()
+        except (EOFError, OSError):
+            os._exit(0)
+        try:
+            answer = ("done", globals()[name](context, *arguments))
+        except BaseException as error:  # noqa: BLE001 - told to the supervisor, which raises it there
+            answer = ("failed", error)
+        context.ledger.clear()
+        _send(connection, answer)
+
+
+def _send(connection: Any, answer: tuple[str, Any]) -> None:
+    try:
+        connection.send(answer)
+    except (AttributeError, TypeError, ValueError) as error:  # an exception that cannot be pickled
+        connection.send(("failed", RuntimeError(f"{answer[1]!r} ({error})")))
