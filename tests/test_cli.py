@@ -67,6 +67,7 @@ def test_a_broken_target_exits_with_1(convcheck, write_target):
         (["run", "math:sin", "--dtype", "f31"], "no dtype is called 'f31'; there are f64, f32"),
         (["run", "math:sin", "--ndim", "4"], "4 is not in the range 1<=x<=3"),
         (["run", "math:sin", "--profile", "quick"], "'quick' is not one of 'smoke', 'gate', 'nightly'"),
+        (["run", "math:sin", "-n", "2", "--no-isolate"], "not in -n 2 workers"),
         (["run", "math:sin", "-n", "few"], "'few' is neither a positive number nor 'auto'"),
         (["run", "math:sin", "--json", "no/such/directory/r.json"], "no/such/directory is no directory"),
         (["replay", "math:sin", "definition f32 i3x3"], "lacks kernel"),
@@ -222,7 +223,6 @@ def test_the_same_seed_gives_the_same_report(convcheck, write_target, tmp_path):
     for name in ("a.json", "b.json"):
         convcheck("run", target, *QUICK, "--seed", "7", "--json", tmp_path / name)
         reports.append(without_times(json.loads((tmp_path / name).read_text())))
-    reports[0]["options"].pop("json_file", None)
     assert reports[0] == reports[1]
 
 
@@ -244,6 +244,43 @@ def test_a_run_that_ends_with_an_error_leaves_the_old_report_alone(convcheck, tm
     file.write_text("old")
     convcheck("run", "no_such_module:f", "--json", file)
     assert file.read_text() == "old"
+
+
+DEADLY = """
+    import os
+    import numpy as np
+
+    def corr2d(X, K):
+        if K.shape[1] == 2:
+            os._exit(0)
+        if X.dtype != K.dtype or any(k > x for k, x in zip(K.shape, X.shape)):
+            raise ValueError("no")
+        rows, columns = (x - k + 1 for x, k in zip(X.shape, K.shape))
+        Y = np.zeros((rows, columns), X.dtype)
+        for i, j in np.ndindex(rows, columns):
+            Y[i, j] = (X[i:i + K.shape[0], j:j + K.shape[1]] * K).sum()
+        return Y
+"""
+
+
+def test_a_target_that_ends_the_process_is_a_violation_with_a_case_that_replays(convcheck, write_target):
+    target = write_target(source=DEADLY)
+    options = ["--profile", "smoke", "--laws", "output-size", "--shrink-time", "2"]
+    result = convcheck("run", target, *options)
+    assert (result.exit_code, "VIOLATED: survives" in result.stdout) == (1, True), result.output
+    command = next(line for line in result.stdout.splitlines() if line.startswith("  replay"))
+    result = convcheck(*shlex.split(command)[2:])
+    assert (result.exit_code, "ended itself with status 0" in result.stdout) == (1, True), result.output
+
+
+def test_several_workers_give_the_same_report_as_one(convcheck, write_target, tmp_path):
+    target, reports = write_target(*FLIPPED), []
+    options = ["--profile", "smoke", "--laws", "definition,accuracy,mirrors", "--shrink-time", "30"]
+    for workers in (1, 2):
+        file = tmp_path / f"{workers}.json"
+        convcheck("run", target, *options, "-n", workers, "--json", file)
+        reports.append(without_times(json.loads(file.read_text())))
+    assert reports[0] == reports[1]
 
 
 # -- progress ------------------------------------------------------------------------------------------------

@@ -117,9 +117,7 @@ def _by_law(entries: Iterable[ExpectedFailure], chosen: Sequence[str]) -> dict[s
         if entry.law in found:
             raise UsageError(f"two expected failures name {entry.law!r}: {found[entry.law]} and {entry}")
         if entry.case is not None and read_case(entry.case).law != entry.law:
-            raise UsageError(
-                f"the case of the expected failure of {entry.law!r} is of another law: {entry.case!r}"
-            )
+            raise UsageError(f"the case of the expected failure of {entry.law!r} is of another law: {entry.case!r}")
         found[entry.law] = entry
     return found
 
@@ -145,7 +143,17 @@ class _Subject:
 
         profile = config.getoption("--convcheck-profile", default=None) or self.profile or "gate"
         seed = config.getoption("--convcheck-seed", default=0)
+        if _isolates(config):
+            return verify(self.target, laws=(law,), profile=profile, seed=seed, isolate=True, **self.options)
         return verify(self.engine, laws=(law,), profile=profile, seed=seed)
+
+    def still_fails(self, case: str, config: pytest.Config) -> bool:
+        """Whether the case of an expected failure fails."""
+        from convcheck.replay import replay
+
+        if _isolates(config):
+            return replay(self.target, case, isolate=True, **self.options).violation is not None
+        return replay(self.engine, case).violation is not None
 
     def violation_text(self, report: Report) -> str:
         """Return what the terminal report says of a violation."""
@@ -157,32 +165,34 @@ class _Subject:
         return f"{report.target} violates {first.law}: {first.reason}\n\n{shown}"
 
 
+def _isolates(config: pytest.Config) -> bool:
+    return bool(config.getoption("--convcheck-isolate", default=False))
+
+
 def _judge(subject: _Subject, law: str, expected: ExpectedFailure | None, config: pytest.Config) -> None:
     """Judge one law, and end as its verdict and the expectation say."""
-    from convcheck.report.summary import why_not
-
-    if expected is not None and expected.case and _still_fails(subject, expected.case):
+    if expected is not None and expected.case and subject.still_fails(expected.case, config):
         pytest.xfail(str(expected))
     report = subject.verify(law, config)
-    result = report.results[0]
-    if not result.violation:
-        if not result.judged:
-            pytest.skip(why_not(result))
-        if expected is not None:
-            pytest.fail(f"{law} no longer fails, but a failure is expected: {expected}", pytrace=False)
-        return
-    if expected is None:
+    if report.interrupted:
+        raise KeyboardInterrupt
+    if not report.violations:
+        _end_without_violation(report, law, expected)
+    elif expected is None or any(violation.law != law for violation in report.violations):
         pytest.fail(subject.violation_text(report), pytrace=False)
-    if expected.case:
-        pytest.fail(
-            f"the expected case of {law} no longer fails ({expected}), but another does: "
-            + subject.violation_text(report),
-            pytrace=False,
-        )
-    pytest.xfail(str(expected))
+    elif expected.case:
+        another = f"the expected case of {law} no longer fails ({expected}), but another does: "
+        pytest.fail(another + subject.violation_text(report), pytrace=False)
+    else:
+        pytest.xfail(str(expected))
 
 
-def _still_fails(subject: _Subject, case: str) -> bool:
-    from convcheck.replay import replay
+def _end_without_violation(report: Report, law: str, expected: ExpectedFailure | None) -> None:
+    """Skip what was not judged, and fail where a failure was expected."""
+    from convcheck.report.summary import why_not
 
-    return replay(subject.engine, case).violation is not None
+    result = next(result for result in report.results if result.law == law)
+    if not result.judged:
+        pytest.skip(why_not(result))
+    if expected is not None:
+        pytest.fail(f"{law} no longer fails, but a failure is expected: {expected}", pytrace=False)

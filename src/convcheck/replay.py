@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,10 @@ from convcheck.engines.base import Engine
 from convcheck.errors import ParseError, ShapeError
 from convcheck.examine import examine
 from convcheck.laws import BY_NAME
+from convcheck.minimise import REPETITIONS
 from convcheck.report.model import Violation
-from convcheck.run import REPETITIONS
 
-__all__ = ["Replayed", "read_case", "replay"]
+__all__ = ["Replayed", "judge_again", "read_case", "replay"]
 
 #: seconds after which a slow case is not repeated again
 PATIENCE = 5.0
@@ -26,7 +27,6 @@ PATIENCE = 5.0
 class Replayed:
     """What became of a case: violated (by ``violation``), not judged (because ``skipped``), or passed."""
 
-    engine: Engine
     case: Case
     repeated: int = 0
     violation: Violation | None = None
@@ -49,8 +49,18 @@ def read_case(line: str) -> Case:
     return case
 
 
-def replay(target: Any, case: Case | str, **options: Any) -> Replayed:
-    """Judge a case of a target again; options are those of `convcheck.engines.wrap.wrap`.
+def replay(
+    target: Any,
+    case: Case | str,
+    *,
+    isolate: bool = False,
+    call_timeout: float = 10.0,
+    memory_limit: int = 4096,
+    **options: Any,
+) -> Replayed:
+    """Judge a case of a target again, in a worker process if ``isolate`` says so.
+
+    Options are those of `convcheck.engines.wrap.wrap`, and the limits of a worker those of `convcheck.verify`.
 
     Raises
     ------
@@ -60,17 +70,32 @@ def replay(target: Any, case: Case | str, **options: Any) -> Replayed:
         If the line is no case.
     """
     case = read_case(case) if isinstance(case, str) else case
-    engine = engine_of(target, **options)
+    if not isolate:
+        return judge_again(engine_of(target, **options), case)
+    from convcheck.isolation.backend import Isolated
+    from convcheck.isolation.supervisor import Limits
+    from convcheck.plan import PROFILES
+
+    limits = Limits(call_timeout, memory_limit)
+    backend = Isolated(target, options, PROFILES["smoke"], 0, workers=1, limits=limits)
+    try:
+        return backend.replay(case)
+    finally:
+        backend.close()
+
+
+def judge_again(engine: Engine, case: Case, announce: Callable[[Case], None] = lambda _: None) -> Replayed:
+    """Judge a case of an engine again and again, each time announced before the target is called."""
     start, failures, count = time.monotonic(), list[Verdict](), 0
     while count < REPETITIONS and (count == 0 or time.monotonic() - start < PATIENCE):
+        announce(case)
         outcome = examine(engine, case)
         count += 1
         if outcome.verdict is None:
-            return Replayed(engine, case, count, skipped=outcome.skipped)
+            return Replayed(case, count, skipped=outcome.skipped)
         if not outcome.verdict.ok:
             failures.append(outcome.verdict)
-    violation = _violation(case, failures, count) if failures else None
-    return Replayed(engine, case, count, violation)
+    return Replayed(case, count, _violation(case, failures, count) if failures else None)
 
 
 def _violation(case: Case, failures: list[Verdict], count: int) -> Violation:

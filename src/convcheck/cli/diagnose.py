@@ -19,9 +19,7 @@ __all__ = ["diagnose"]
 @click.command()
 @click.argument("target")
 @target_options
-@click.option(
-    "--problem", "line", metavar="LINE", help="Look near this problem, or at the problem of this case line."
-)
+@click.option("--problem", "line", metavar="LINE", help="Look near this problem, or at the problem of this case line.")
 def diagnose(target: str, line: str | None, **given: Any) -> None:
     """Say what TARGET computes instead of a convolution, for each map and number of axes that it offers.
 

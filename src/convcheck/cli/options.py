@@ -10,7 +10,7 @@ import click
 
 from convcheck.errors import UsageError
 
-__all__ = ["Names", "Workers", "engine_options", "isolation_options", "target_options"]
+__all__ = ["Names", "Workers", "engine_options", "isolation_of", "isolation_options", "target_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -34,19 +34,13 @@ class Names(click.ParamType[tuple[str, ...]]):
 
     name = "NAME,..."
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         """Split the names."""
         del param, ctx
-        return (
-            tuple(filter(None, value.replace(" ", "").split(","))) if isinstance(value, str) else tuple(value)
-        )
+        return tuple(filter(None, value.replace(" ", "").split(","))) if isinstance(value, str) else tuple(value)
 
 
-def _joined(
-    ctx: click.Context, param: click.Parameter, value: tuple[tuple[str, ...], ...]
-) -> tuple[str, ...]:
+def _joined(ctx: click.Context, param: click.Parameter, value: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
     """Join the names of an option that is given several times."""
     del ctx, param
     return tuple(name for names in value for name in names)
@@ -60,9 +54,7 @@ _TARGET = {
         multiple=True,
         help="Spatial axes that the target takes; may be repeated.",
     ),
-    "array": click.option(
-        "--array", type=click.Choice(["numpy", "torch", "jax"]), help="Arrays that it takes."
-    ),
+    "array": click.option("--array", type=click.Choice(["numpy", "torch", "jax"]), help="Arrays that it takes."),
     "device": click.option(
         "--device", metavar="DEVICE", help="Torch device on which it is called: cpu, cuda, cuda:1, mps."
     ),
@@ -101,10 +93,10 @@ _ISOLATION = {
         "--call-timeout",
         type=click.FloatRange(min=0, min_open=True),
         metavar="S",
-        help="Seconds that a case may take.",
+        help="Seconds that a call may take.",
     ),
     "memory_limit": click.option(
-        "--memory-limit", type=click.IntRange(min=1), metavar="MIB", help="MiB that a worker may use."
+        "--memory-limit", type=click.IntRange(min=0), metavar="MIB", help="MiB that a call may take; 0: any."
     ),
 }
 
@@ -136,6 +128,11 @@ def engine_options(given: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {name: given[name] for name in _TARGET if given.get(name)}
     _check_dtypes(chosen.get("dtypes", ()))
     return chosen
+
+
+def isolation_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a user said of isolation; the rest is left to the defaults of `verify`."""
+    return {name: given[name] for name in _ISOLATION if given[name] is not None}
 
 
 def _check_dtypes(names: tuple[str, ...]) -> None:

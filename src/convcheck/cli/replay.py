@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from convcheck.cli.options import engine_options, isolation_options, target_options
+from convcheck.cli.options import engine_options, isolation_of, isolation_options, target_options
 
 __all__ = ["replay"]
 
@@ -29,7 +29,7 @@ def replay(ctx: click.Context, /, target: str, line: str, **given: Any) -> None:
     from convcheck.report.replay import option_words, replay_with
     from convcheck.report.violation import violation_lines
 
-    found = judge_again(target, line, **engine_options(given))
+    found = judge_again(target, line, **isolation_of(given), **engine_options(given))
     if found.skipped:
         click.echo(f"Not judged: {found.skipped}.")
         ctx.exit(NOT_TAKEN)

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcheck.cli.options import Names, Workers, engine_options, isolation_options, target_options
+from convcheck.cli.options import (
+    Names,
+    Workers,
+    engine_options,
+    isolation_of,
+    isolation_options,
+    target_options,
+)
+from convcheck.errors import UsageError
 
 if TYPE_CHECKING:
     from convcheck.plan import Profile
@@ -26,9 +34,7 @@ _SECONDS = click.FloatRange(min=0)
 
 def _checked_path(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
     """Refuse, before any work is done, a file that could not be written at its end."""
-    if value is not None and not (
-        value.absolute().parent.is_dir() and os.access(value.absolute().parent, os.W_OK)
-    ):
+    if value is not None and not (value.absolute().parent.is_dir() and os.access(value.absolute().parent, os.W_OK)):
         raise click.BadParameter(f"{value.parent} is no directory that can be written to", ctx, param)
     return value
 
@@ -90,13 +96,9 @@ def _verify(target: str, given: dict[str, Any]) -> Report:
     from convcheck.plan import select
     from convcheck.run import verify
 
+    if given["workers"] > 1 and not given["isolate"]:
+        raise UsageError(f"--no-isolate judges in this process alone, and not in -n {given['workers']} workers")
     chosen = select(given["laws"], given["exclude_laws"])
-    isolation = {
-        name: given[name] for name in ("isolate", "workers", "call_timeout", "memory_limit") if given[name]
-    }
-    import inspect
-
-    isolation = {k: v for k, v in isolation.items() if k in inspect.signature(verify).parameters}
     with Watch(make_console(stderr=True), len(chosen)) as watch, _terminated_as_interrupted():
         return verify(
             target,
@@ -106,7 +108,8 @@ def _verify(target: str, given: dict[str, Any]) -> Report:
             seed=given["seed"],
             stop_at_first=given["stop_at_first"],
             progress=watch.step,
-            **isolation,
+            workers=given["workers"],
+            **isolation_of(given),
             **engine_options(given),
         )
 
@@ -134,9 +137,7 @@ def _profile(given: dict[str, Any]) -> Profile:
 
 def _bearing(given: dict[str, Any]) -> dict[str, Any]:
     """Options that bear on the verdict, by name; the number of workers is none."""
-    return {
-        name: value for name, value in given.items() if name != "workers" and value not in (None, (), False)
-    }
+    return {name: value for name, value in given.items() if name != "workers" and value not in (None, (), False)}
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from convcheck.laws import BY_NAME
 from convcheck.operands import Fill
 from convcheck.plan import Profile, Slice
 from convcheck.problem import Problem
+from convcheck.replay import Replayed
 from convcheck.report.model import Violation
 from convcheck.shrink import MOVES, complexity
 
@@ -181,6 +182,15 @@ class Isolated:
                 return cases[answer.entry.number]
             cases = cases[answer.entry.number + 1 :]
         return None
+
+    def replay(self, case: Case) -> Replayed:
+        """Judge one case again; a death is a violation of `survives`."""
+        answer = self._supervisor.one("judge_case_again", self._spec, case)
+        if not isinstance(answer, Death):
+            replayed: Replayed = answer
+            return replayed
+        law = BY_NAME["survives"]
+        return Replayed(case, 1, Violation(law.name, law.equation, case, case, answer.how))
 
     def close(self) -> None:
         """End the workers and all that they started."""

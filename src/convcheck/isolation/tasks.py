@@ -17,6 +17,7 @@ from convcheck.examine import examine, run_slice
 from convcheck.isolation.ledger import Ledger
 from convcheck.minimise import minimise
 from convcheck.plan import Profile, Slice
+from convcheck.replay import Replayed, judge_again
 from convcheck.report.model import Violation
 from convcheck.tally import Tally
 
@@ -85,6 +86,11 @@ def judge_slice(context: Context, spec: Spec, part: Slice, profile: Profile, see
 def minimise_case(context: Context, spec: Spec, case: Case, seconds: float, avoid: frozenset[str]) -> Violation:
     """Make a failing case small."""
     return minimise(context.engine(spec), case, seconds=seconds, announce=context.announce(), avoid=avoid)
+
+
+def judge_case_again(context: Context, spec: Spec, case: Case) -> Replayed:
+    """Judge one case again and again."""
+    return judge_again(context.engine(spec), case, context.announce())
 
 
 def walk(context: Context, spec: Spec, cases: list[Case]) -> None:
