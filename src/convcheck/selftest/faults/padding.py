@@ -12,7 +12,7 @@ from convcheck.selftest.call import Call
 from convcheck.selftest.fault import Fault, plant
 from convcheck.selftest.faults.conditions import CONDITIONS, table_when, when
 
-__all__ = ["FAULTS"]
+__all__ = ["FAULTS", "outside", "padded", "replicate"]
 
 Array = np.ndarray[Any, Any]
 Pairs = tuple[tuple[int, int], ...]
@@ -82,28 +82,20 @@ def _named_same(call: Call) -> bool:
     return call.same
 
 
-def _corners(call: Call, picked: Array) -> Array:
-    """Where every axis reads padding at once, read 1 for 0."""
-    outside = np.ones((1,) * (2 * call.ndim), bool)
+def outside(call: Call, *, every: bool) -> Array:
+    """Where a tap reads padding: along any axis, or along every axis at once; shape (*kernel, *output)."""
+    found = np.full((1,) * (2 * call.ndim), every)
     for axis in range(call.ndim):
         shape = [1] * (2 * call.ndim)
         shape[axis], shape[call.ndim + axis] = call.kernel[axis], call.output[axis]
-        outside = outside & (positions(call, axis) < 0).reshape(shape)
-    return np.where(outside, np.ones((), picked.dtype), picked)
+        along = (positions(call, axis) < 0).reshape(shape)
+        found = found & along if every else found | along
+    return found
 
 
-def _every_border(value: int) -> Callable[[Call, Array], Array]:
-    """Read a value other than 0 in the padding."""
-
-    def look(call: Call, picked: Array) -> Array:
-        outside = np.zeros((1,) * (2 * call.ndim), bool)
-        for axis in range(call.ndim):
-            shape = [1] * (2 * call.ndim)
-            shape[axis], shape[call.ndim + axis] = call.kernel[axis], call.output[axis]
-            outside = outside | (positions(call, axis) < 0).reshape(shape)
-        return np.where(outside, np.array(value).astype(picked.dtype), picked)
-
-    return look
+def _filled_with_one(*, corners: bool) -> Callable[[Call, Array], Array]:
+    """Read 1 in the padding, or in its corners only."""
+    return lambda call, picked: np.where(outside(call, every=corners), np.ones((), picked.dtype), picked)
 
 
 _MEANINGS: dict[str, Callable[[Call], Any]] = {
@@ -162,6 +154,6 @@ FAULTS: tuple[Fault, ...] = (
     _fault("padding-low-end-replicates", words=(), table=_low_replicated),
     _fault("padding-replicates-from-kernel-size-on", words=(), table=table_when(_at_least_kernel, replicate)),
     _fault("padding-wraps-when-two-sided", words=(), table=table_when(_two_sided, circular)),
-    _fault("padding-filled-with-1", words=(), index=False, look=_every_border(1)),
-    _fault("padding-corners-filled-with-1", words=(), index=False, look=_corners),
+    _fault("padding-filled-with-1", words=(), index=False, look=_filled_with_one(corners=False)),
+    _fault("padding-corners-filled-with-1", words=(), index=False, look=_filled_with_one(corners=True)),
 )

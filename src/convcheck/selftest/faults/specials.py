@@ -12,6 +12,7 @@ from convcheck.problem import Map
 from convcheck.selftest.base import products
 from convcheck.selftest.call import Call
 from convcheck.selftest.fault import Fault, plant
+from convcheck.selftest.faults.padding import outside, replicate
 
 __all__ = ["FAULTS", "cleaned"]
 
@@ -75,13 +76,9 @@ def _zero_where_nan(call: Call, _: Operands, y: Array) -> Array:
     return np.where(np.isnan(y.astype(np.float64)), np.zeros((), y.dtype), y) if _floats(call) else y
 
 
-def _poisoned_padding(call: Call, picked: Array) -> Array:
-    """Padding reads the input's first element times zero."""
-    if not _floats(call) or not any(map(any, call.padding)):
-        return picked
-    return picked + picked[(slice(None), slice(None), slice(None), *(slice(0, 1),) * (2 * call.ndim))] * np.zeros(
-        (), picked.dtype
-    )
+def _masked_border(call: Call, picked: Array) -> Array:
+    """Padding is the nearest border, multiplied by zero."""
+    return picked * ~outside(call, every=False) if _floats(call) else np.where(outside(call, every=False), 0, picked)
 
 
 def _spread_to_next_group(call: Call, _: Operands, y: Array) -> Array:
@@ -133,5 +130,5 @@ FAULTS: tuple[Fault, ...] = (
     plant("nan-of-the-weight-read-as-zero", "special values", take=cleaned("b", nan=0)),
     plant("infinity-of-the-weight-clipped", "special values", take=cleaned("b", posinf=6e4, neginf=-6e4)),
     plant("nan-of-the-bias-read-as-zero", "special values", take=cleaned("bias", nan=0)),
-    plant("nan-of-the-corner-reaches-the-padding", "special values", look=_poisoned_padding),
+    plant("padding-is-the-border-times-zero", "special values", table=replicate, look=_masked_border),
 )
