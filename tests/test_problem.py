@@ -174,6 +174,10 @@ def test_terms_are_the_products_that_one_element_sums(which, expected):
     assert expected == LAYER.terms(which)
 
 
+def test_work_counts_the_multiply_adds():
+    assert LAYER.work == 2 * 4 * 3 * (3 * 2) * (2 * 8)
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [("i3 k3", True), ("i2 k3", False), ("i2 k3 p1", True), ("i0 k3", True), ("i3x2 k3x3", False)],

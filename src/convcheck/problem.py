@@ -145,6 +145,11 @@ class Problem:
             "bias": (self.filters,),
         }
 
+    @property
+    def work(self) -> int:
+        """Multiply-adds of each of the three maps."""
+        return self.batch * self.filters * self.channels_per_group * prod(self.kernel) * prod(self.output)
+
     def terms(self, which: Map = Map.FORWARD) -> int:
         """Most products that any one element of a map's result sums."""
         return {

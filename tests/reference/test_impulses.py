@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import FEATURES, Capabilities, Conv, Engine
+from convcheck.errors import UnsupportedError
 from convcheck.problem import Map, Problem
 from convcheck.reference.impulses import certify, impulse_call
 from convcheck.reference.maps import contract
@@ -136,3 +138,18 @@ def test_certificates_with_and_without_batches_have_the_same_ones(which):
 def test_expected_responses_are_of_the_problem_s_dtype():
     _, expected = certify(conv_of(Map.FORWARD), GROUPED.replace(dtype="f64"))
     assert expected.dtype == np.float64
+
+
+@pytest.mark.parametrize(("features", "calls"), [(FEATURES, 1), (set(FEATURES) - {"batch"}, 6 * 4)])
+def test_no_certificate_takes_more_work_than_the_engine_s_speed_allows(features, calls):
+    conv = conv_of(Map.FORWARD, features)
+    problem = Problem(size=(2, 3), kernel=(2, 2))
+    conv.engine = conv.engine.replace(capabilities=replace(conv.engine.capabilities, work_limit=1))
+    with pytest.raises(UnsupportedError, match=rf"too large to certify: 1.9e\+02 multiply-adds in {calls} calls"):
+        certify(conv, problem)
+
+
+def test_no_certificate_takes_more_than_ten_thousand_calls():
+    conv = conv_of(Map.FORWARD, set(FEATURES) - {"channels"})
+    with pytest.raises(UnsupportedError, match="in 10404 calls"):
+        certify(conv, Problem(size=(102,), kernel=(102,)))

@@ -187,7 +187,12 @@ LAWS = (
         maps=ALL_MAPS,
         fills="none",
         work=600,
-        needs={"batch": ("one",), "bias": ("no",), "size": ("tiny", "unit-axis")},
+        needs={
+            "batch": ("one",),
+            "bias": ("no",),
+            "size": ("tiny", "unit-axis"),
+            "kernel": ("small", "unit", "even", "odd", "mixed", "full"),
+        },
     ),
     Law(small_scope, CHAPTER, fills="none", every=_small_problems),
 )

@@ -9,12 +9,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from convcheck.dtypes import DTYPES
+from convcheck.errors import UnsupportedError
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
 
-__all__ = ["certify", "impulse_call"]
+__all__ = ["certify", "impulse_call", "stacked_problem"]
 
 Array = np.ndarray[Any, Any]
+
+#: multiply-adds of a certificate, in those of the largest problem that its engine is otherwise given
+PATIENCE = 100
+#: calls of a certificate
+CALLS = 10_000
 
 
 class Realised(Protocol):
@@ -31,8 +37,19 @@ def certify(conv: Realised, problem: Problem) -> tuple[Array, Array]:
     """Return (realised, expected) responses of a map to every pair of one-hot operands of a problem's shape.
 
     Where the engine takes batches and channels, one call holds all pairs; else there is one call a pair.
+
+    Raises
+    ------
+    UnsupportedError
+        If that takes more multiply-adds, or more calls, than an engine of this speed has time for.
     """
-    if {"batch", "channels"} <= conv.engine.capabilities.features:
+    offered, together = conv.engine.capabilities, stacked_problem(conv.map, problem)
+    stackable = {"batch", "channels"} <= offered.features
+    calls = 1 if stackable else prod(prod(problem.shapes[role]) for role in conv.map.roles)
+    work = together.work if stackable else calls * problem.work
+    if work > PATIENCE * offered.work_limit or calls > CALLS:
+        raise UnsupportedError(f"too large to certify: {work:.1e} multiply-adds in {calls} calls")
+    if stackable:
         stacked, a, b = impulse_call(conv.map, problem)
         return conv(stacked, a, b), contract(conv.map, stacked, a, b).astype(a.dtype)
     pairs = list(product(*(_one_hots(problem, role) for role in conv.map.roles)))
@@ -49,18 +66,27 @@ def impulse_call(which: Map, problem: Problem) -> tuple[Problem, Array, Array]:
     channels of x and w. That axis numbers the operand's one-hots, which then lie in its other axes.
     """
     g, c, o = problem.groups, problem.channels_per_group, problem.filters_per_group
-    taps, inside, outside = prod(problem.kernel), prod(problem.size), prod(problem.output)
-    dtype = DTYPES[problem.dtype].numpy
+    taps, dtype = prod(problem.kernel), DTYPES[problem.dtype].numpy
+    stacked = stacked_problem(which, problem)
     if which is Map.FORWARD:
-        stacked = problem.replace(batch=g * c * inside, filters=g * c * taps)
-        return stacked, _along_images(stacked, "x", dtype), _within_groups(stacked, (g, c * taps, c, *problem.kernel), dtype)
+        weight = _within_groups(stacked, (g, c * taps, c, *problem.kernel), dtype)
+        return stacked, _along_images(stacked, "x", dtype), weight
     if which is Map.GRAD_INPUT:
-        stacked = problem.replace(batch=g * o * outside, channels=g * o * taps)
         weight = np.tile(np.eye(o * taps, dtype=dtype), (g, 1)).reshape(g, o * taps, o, *problem.kernel)
-        return stacked, _along_images(stacked, "y", dtype), np.ascontiguousarray(weight.swapaxes(1, 2)).reshape(stacked.shapes["w"])
-    n = problem.batch
-    stacked = problem.replace(filters=g * n * outside, channels=g * n * inside)
+        weight = np.ascontiguousarray(weight.swapaxes(1, 2)).reshape(stacked.shapes["w"])
+        return stacked, _along_images(stacked, "y", dtype), weight
     return stacked, _along_channels(stacked, "y", dtype), _along_channels(stacked, "x", dtype)
+
+
+def stacked_problem(which: Map, problem: Problem) -> Problem:
+    """Problem of the call that holds every pair of one-hot operands: of the same geometry, with more of two axes."""
+    g, c, o, n = problem.groups, problem.channels_per_group, problem.filters_per_group, problem.batch
+    taps, inside, outside = prod(problem.kernel), prod(problem.size), prod(problem.output)
+    if which is Map.FORWARD:
+        return problem.replace(batch=g * c * inside, filters=g * c * taps)
+    if which is Map.GRAD_INPUT:
+        return problem.replace(batch=g * o * outside, channels=g * o * taps)
+    return problem.replace(filters=g * n * outside, channels=g * n * inside)
 
 
 def _along_images(problem: Problem, role: str, dtype: Any) -> Array:
