@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ __all__ = ["LAWS"]
 
 Array = np.ndarray[Any, Any]
 CHAPTER = "Locality"
+
+#: one-hot images in one call
+_IMAGES = 256
 
 
 def weights_shared(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -75,12 +79,15 @@ def _special_reaches(conv: Conv, problem: Problem, operands: Operands, special: 
 
 def _dense_weight(conv: Conv, problem: Problem, w: Array) -> Array:
     """Shape (*output, *size): response of every output position to a one-hot image at every input position."""
+    together = _IMAGES if "batch" in conv.engine.capabilities.features else 1
+    positions = prod(problem.size)
     responses = []
-    for q in np.ndindex(*problem.size):
-        image = np.zeros(problem.shapes["x"], w.dtype)
-        image[(0, 0, *q)] = 1
-        responses.append(conv(problem, image, w)[0, 0])
-    stacked = np.stack(responses).reshape(*problem.size, *problem.output)
+    for start in range(0, positions, together):
+        images = np.zeros((min(together, positions - start), positions), w.dtype)
+        images[np.arange(len(images)), start + np.arange(len(images))] = 1
+        several = problem.replace(batch=len(images))
+        responses.append(conv(several, images.reshape(several.shapes["x"]), w)[:, 0])
+    stacked = np.concatenate(responses).reshape(*problem.size, *problem.output)
     order = (*range(problem.ndim, 2 * problem.ndim), *range(problem.ndim))
     return stacked.transpose(order)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def mirrors(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     padding = tuple((max(0, n), low) for n, (low, _) in zip(near, problem.padding, strict=True))
     mirrored = problem.replace(size=x.shape[2:], padding=padding, same=False)
     left = conv(mirrored, x, flip(operands.b), operands.bias)
-    return Claim(left, flip(conv(problem, *operands)), 2 * conv.slack(problem, operands))
+    return Claim(left, flip(conv(problem, *operands)), 2 * _moved(flip, conv.slack(problem, operands)))
 
 
 def axes_permute(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -61,7 +62,12 @@ def axes_permute(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     turned = problem.replace(**{name: getattr(problem, name)[::-1] for name in names})
     a, b = (_turn(array) for array in operands[:2] if array is not None)
     left = conv(turned, a, b, operands.bias)
-    return Claim(left, _turn(conv(problem, *operands)), 2 * conv.slack(problem, operands))
+    return Claim(left, _turn(conv(problem, *operands)), 2 * _moved(_turn, conv.slack(problem, operands)))
+
+
+def _moved(change: Callable[[Array], Array], slack: Array | float) -> Array | float:
+    """Each element's bound goes where the element goes."""
+    return change(slack) if isinstance(slack, np.ndarray) else slack
 
 
 def _turn(array: Array) -> Array:
