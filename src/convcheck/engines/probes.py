@@ -77,7 +77,7 @@ class Prober:
             f"spatial axes: {', '.join(map(str, ndims))}",
         ]
         features = self._settle_features(caller, problem)
-        kept = dtypes or self._settle_dtypes(caller, problem)
+        kept = dtypes or self._settle_dtypes(caller, problem, ndims)
         self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
         numerics = self._settle_numerics(caller, problem, kept, features, accuracy)
         limit = self._settle_speed(caller, problem, features)
@@ -134,9 +134,10 @@ class Prober:
     def _settle_call(self) -> tuple[Any, Problem, tuple[int, ...]]:
         """Array kind, style and spatial axes: the first candidates under which the shape comes out right."""
         wrong_shape = None
-        candidates = product(self.kinds, self.styles, self.ndims or (2, 1, 3), ("f32", "f64", "i64"))
-        for kind, style, ndim, dtype in candidates:
-            problem = Problem(size=SIZE[:ndim], kernel=KERNEL[:ndim], dtype=dtype)
+        # several axes before one: only they tell whether parameters may differ from axis to axis
+        ndims = [n for n in (2, 3, 1) if n in self.ndims] or [2, 1, 3]
+        for kind, style, ndim, dtype in product(self.kinds, self.styles, ndims, ("f32", "f64", "i64")):
+            problem = _plain(ndim, dtype)
             caller = self.caller(kind, style, {})
             result = self._call(caller, problem)
             if result is not None and result.shape == problem.shapes["y"]:
@@ -144,16 +145,14 @@ class Prober:
             if result is not None and wrong_shape is None and result.ndim == problem.ndim + 2:
                 wrong_shape = caller, problem
         if wrong_shape is None:
-            ndim = (self.ndims or (2,))[0]
-            problem = Problem(size=SIZE[:ndim], kernel=KERNEL[:ndim])
-            wrong_shape = self.caller(self.kinds[0], self.styles[0], {}), problem
+            wrong_shape = self.caller(self.kinds[0], self.styles[0], {}), _plain(ndims[0])
             self.notes.append("no probe came back with an array: judged as called below")
         return *wrong_shape, self.ndims or (wrong_shape[1].ndim,)
 
     def _other_ndims(self, caller: Any, problem: Problem) -> tuple[int, ...]:
         found = []
         for ndim in (1, 2, 3):
-            other = Problem(size=SIZE[:ndim], kernel=KERNEL[:ndim], dtype=problem.dtype)
+            other = _plain(ndim, problem.dtype)
             result = self._call(caller, other)
             if result is not None and result.shape == other.shapes["y"]:
                 found.append(ndim)
@@ -185,7 +184,10 @@ class Prober:
             result = self._call(caller, sample)
             if result is not None and result.shape == sample.shapes["y"]:
                 works.append(form)
-        caller.forms[name] = "either" if {"int", "tuple"} <= set(works) else works[0] if works else "tuple"
+        if {"int", "tuple"} <= set(works):
+            caller.forms[name] = "either"
+        else:
+            caller.forms[name] = next((form for form in ("tuple", "pairs", "int") if form in works), "tuple")
         found = {f"unequal-{name}"} if caller.forms[name] != "int" and problem.ndim > 1 else set()
         return found | ({"two-sided-padding"} if "pairs" in works else set())
 
@@ -206,8 +208,8 @@ class Prober:
 
     # -- which arithmetic ------------------------------------------------------------------------------
 
-    def _settle_dtypes(self, caller: Any, problem: Problem) -> tuple[str, ...]:
-        """Dtypes that the target takes; a low-precision or integer one only where it comes back as itself.
+    def _settle_dtypes(self, caller: Any, problem: Problem, ndims: tuple[int, ...]) -> tuple[str, ...]:
+        """Dtypes that the target takes on all axes; a low-precision or integer one only where it comes back as itself.
 
         float32 and float64 (and, on torch, every float) belong to the contract of a convolution: a target
         that takes them and returns another type is judged, and found out by shape-dtype-kept.
@@ -215,13 +217,14 @@ class Prober:
         kept, promoted = [], []
         strict = ("f64", "f32", "f16", "bf16") if caller.kind.name == "torch" else ("f64", "f32")
         for dtype in ("f32", "f64", "f16", "bf16", "i64", "i32", "i16", "i8", "u8"):
-            result = self._call(caller, problem.replace(dtype=dtype))
-            if result is None:
+            found = [y for n in ndims if (y := self._call(caller, _plain(n, dtype))) is not None]
+            if len(found) < len(ndims):
                 continue
-            if result.dtype == DTYPES[dtype].numpy or dtype in strict:
+            others = [str(y.dtype) for y in found if y.dtype != DTYPES[dtype].numpy]
+            if not others or dtype in strict:
                 kept.append(dtype)
             else:
-                promoted.append(f"{dtype} (comes back as {result.dtype})")
+                promoted.append(f"{dtype} (comes back as {others[0]})")
         self.notes.append("dtypes: " + ", ".join(kept))
         if promoted:
             self.notes.append("dtypes not judged: " + ", ".join(promoted))
@@ -297,6 +300,10 @@ class Prober:
         start = time.thread_time()  # of this thread: other processes must not make a target look slow
         self._call(caller, problem, operands)
         return time.thread_time() - start
+
+
+def _plain(ndim: int, dtype: str = "f32") -> Problem:
+    return Problem(size=SIZE[:ndim], kernel=KERNEL[:ndim], dtype=dtype)
 
 
 def _same(problem: Problem) -> Problem:

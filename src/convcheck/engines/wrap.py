@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from convcheck.bounds import Numerics
+from convcheck.dtypes import DTYPES
 from convcheck.engines.arrays import ArrayKind, kind_named
 from convcheck.engines.base import Capabilities, Engine
 from convcheck.engines.gradients import gradients_of
@@ -67,7 +67,8 @@ class Caller:
         if name == "padding" and form != "pairs" and all(low == high for low, high in value):
             value = tuple(low for low, _ in value)
         if form == "either":
-            form = "int" if len(set(value)) == 1 and problem.size[0] % 2 else "tuple"
+            alike = len(set(value)) == 1 and isinstance(value[0], int)  # not a pair of different ends
+            form = "int" if alike and problem.size[0] % 2 else "tuple"
         return value[0] if form == "int" else value
 
 
@@ -123,7 +124,7 @@ def wrap(
         If the function cannot be a convolution, or an option does not exist; the message shows the value.
     """
     label = name or getattr(function, "__name__", repr(function))
-    _check_options(style, convention, accuracy)
+    _check_options(style, convention, accuracy, dtypes or ())
     signature = read_signature(function, label)
     if facts is None:
         prober = Prober(
@@ -180,11 +181,12 @@ def _describe(value: Any) -> str:
     return f"{value}" if value is None else f"a {kind.__module__}.{kind.__qualname__}".replace("builtins.", "")
 
 
-def _check_options(style: str | None, convention: str, accuracy: str | None) -> None:
+def _check_options(style: str | None, convention: str, accuracy: str | None, dtypes: Sequence[str]) -> None:
     for what, value, known in (
         ("style", style, STYLES),
         ("convention", convention, ("correlation", "convolution")),
         ("accuracy", accuracy, ("componentwise", "normwise")),
+        *(("dtype", name, tuple(DTYPES)) for name in dtypes),
     ):
         if value is not None and value not in known:
             raise UsageError(f"no {what} is called {value!r}; there are {', '.join(known)}")
@@ -219,8 +221,11 @@ def _styles_of(signature: Signature) -> list[str]:
 
 
 def _ndims_of(label: str) -> tuple[int, ...]:
-    found = re.search(r"([123])d(?![a-z])", label.lower())
-    return (int(found[1]),) if found else ()
+    """What the function's name says, else what its module's does."""
+    for part in reversed(label.lower().split(":")):
+        if found := re.search(r"([123])d(?![a-z])", part):
+            return (int(found[1]),)
+    return ()
 
 
 def _as_tuple(ndim: Sequence[int] | int | None) -> tuple[int, ...]:
