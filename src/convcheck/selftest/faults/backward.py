@@ -170,7 +170,8 @@ def _more(on: Map) -> dict[str, Apply]:
 
 
 def _backward(on: Map, name: str, apply: Apply, *, index: bool = False) -> Fault:
-    return plant_apply(f"grad-{LETTERS[on]}-{name}", "gradient", apply, index=index, maps=tuple(Map))
+    words = tuple(word for word in ("stride", "dilation", "padding") if name.startswith(word))
+    return plant_apply(f"grad-{LETTERS[on]}-{name}", "gradient", apply, words=words, index=index, maps=tuple(Map))
 
 
 def _of(on: Map, table: dict[str, tuple[bool, dict[str, Any]]]) -> list[Fault]:

@@ -184,7 +184,7 @@ FAULTS: tuple[Fault, ...] = (
     *_planted("index", _FLIPS, "flipped"),
     *_planted("index", _SWAPS, "swapped"),
     *_planted("index", _SHIFTS, "shifted"),
-    *_planted("index", _TAPS),
+    *_planted("index", _TAPS, "tap"),
     *_planted(
         "size-dependent",
         {f"input-read-one-too-far-from-output-{n}-on": {"table": shifted(1, n)} for n in (8, 32, 100)},
@@ -212,6 +212,6 @@ FAULTS: tuple[Fault, ...] = (
             "whole-kernel-sees-first-channel-only": {"look": when(_whole, _first_channel)},
             "unit-kernel-sees-first-channel-only": {"look": when(_unit, _first_channel)},
         },
-        "channels",
+        "channel",
     ),
 )

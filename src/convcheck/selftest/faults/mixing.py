@@ -171,7 +171,7 @@ _GROUP_HOOKS: dict[str, dict[str, Any]] = {
     },
 }
 _GROUPS: tuple[Fault, ...] = tuple(
-    plant(name, "groups", words=("groups",), index=True, **hooks) for name, hooks in _GROUP_HOOKS.items()
+    plant(name, "groups", words=("group",), index=True, **hooks) for name, hooks in _GROUP_HOOKS.items()
 )
 _CHANNEL_HOOKS: dict[str, dict[str, Any]] = {
     "channels-reversed": {"take": reordered("b", 1, lambda _, size: np.arange(size)[::-1])},
@@ -186,10 +186,11 @@ _CHANNEL_HOOKS: dict[str, dict[str, Any]] = {
     },
 }
 _CHANNELS: tuple[Fault, ...] = tuple(
-    plant(name, "channels", words=("channels",), index=True, **hooks) for name, hooks in _CHANNEL_HOOKS.items()
+    plant(name, "channels", words=("filter" if "filter" in name else "channel",), index=True, **hooks)
+    for name, hooks in _CHANNEL_HOOKS.items()
 )
 _BATCH: tuple[Fault, ...] = tuple(
-    plant(name, "batch", words=("batch",), index=True, take=take)
+    plant(name, "batch", words=("image",), index=True, take=take)
     for name, take in {
         "every-image-is-the-first": _image(lambda size: np.zeros(size, int)),
         "second-image-is-the-first": _image(lambda size: [0 if n == 1 else n for n in range(size)]),

@@ -122,11 +122,10 @@ _SAME: dict[str, Callable[[Call], Any]] = {
     "same-from-first-axis": lambda c: [c.padding[0]] * c.ndim,
 }
 _NONE: Callable[[Call], Any] = lambda c: [(0, 0)] * c.ndim  # noqa: E731 - one of a table's entries, used twice
-_WORDS = ("padding",)
 
 
-def _fault(name: str, *, words: tuple[str, ...] = _WORDS, index: bool = True, **hooks: Any) -> Fault:
-    return plant(name, "padding", words=words, index=index, **hooks)
+def _fault(name: str, *, index: bool = True, **hooks: Any) -> Fault:
+    return plant(name, "padding", words=("padding",), index=index, **hooks)
 
 
 FAULTS: tuple[Fault, ...] = (
@@ -148,12 +147,12 @@ FAULTS: tuple[Fault, ...] = (
         see=when(CONDITIONS["strided"], padded(_MEANINGS["padding-ends-exchanged"])),
     ),
     _fault("padding-high-end-ignored", table=_high_end_lost),
-    _fault("padding-replicates-the-border", words=(), table=replicate),
-    _fault("padding-wraps-around", words=(), table=circular),
-    _fault("padding-reflects", words=(), table=reflect),
-    _fault("padding-low-end-replicates", words=(), table=_low_replicated),
-    _fault("padding-replicates-from-kernel-size-on", words=(), table=table_when(_at_least_kernel, replicate)),
-    _fault("padding-wraps-when-two-sided", words=(), table=table_when(_two_sided, circular)),
-    _fault("padding-filled-with-1", words=(), index=False, look=_filled_with_one(corners=False)),
-    _fault("padding-corners-filled-with-1", words=(), index=False, look=_filled_with_one(corners=True)),
+    _fault("padding-replicates-the-border", table=replicate),
+    _fault("padding-wraps-around", table=circular),
+    _fault("padding-reflects", table=reflect),
+    _fault("padding-low-end-replicates", table=_low_replicated),
+    _fault("padding-replicates-from-kernel-size-on", table=table_when(_at_least_kernel, replicate)),
+    _fault("padding-wraps-when-two-sided", table=table_when(_two_sided, circular)),
+    _fault("padding-filled-with-1", index=False, look=_filled_with_one(corners=False)),
+    _fault("padding-corners-filled-with-1", index=False, look=_filled_with_one(corners=True)),
 )
