@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -97,11 +96,3 @@ def _jax(_: str) -> ArrayKind:
 
 
 KINDS: dict[str, Callable[[str], ArrayKind]] = {"numpy": _numpy, "torch": _torch, "jax": _jax}
-
-
-def owner(value: Any) -> str:
-    """Name of the kind that a value belongs to, or an empty string; libraries not yet imported own nothing."""
-    for name in KINDS:
-        if name in sys.modules and KINDS[name]("cpu").owns(value):
-            return name
-    return ""
