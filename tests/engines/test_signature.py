@@ -1,0 +1,149 @@
+"""Signatures: which argument is which, by the names that libraries use."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+from convcheck.engines.signature import ALIASES, read_signature
+from convcheck.errors import UsageError
+
+
+def read(function):
+    return read_signature(function, "f")
+
+
+def function_of(parameters):
+    """Return a function with these parameters, as they are written between the parentheses."""
+    namespace = {}
+    exec(f"def f({parameters}): pass", namespace)  # noqa: S102 - a signature is what is under test
+    return namespace["f"]
+
+
+def test_two_arrays_are_a_signature():
+    signature = read(function_of("X, K"))
+    assert (signature.arrays, signature.names, signature.positional) == (("X", "K"), {}, ())
+
+
+def test_every_parameter_is_found_by_its_usual_name():
+    def conv(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        pass
+
+    names = ("bias", "stride", "padding", "dilation", "groups")
+    assert read(conv).names == dict(zip(names, names, strict=True))
+
+
+@pytest.mark.parametrize(("role", "alias"), [(role, alias) for role, names in ALIASES.items() for alias in names])
+def test_a_parameter_is_found_by_any_of_its_names(role, alias):
+    assert read(function_of(f"x, w, {alias}=None")).names == {role: alias}
+
+
+def test_upper_case_is_taken_too():
+    assert read(function_of("x, w, Stride=1")).names == {"stride": "Stride"}
+
+
+def test_parameters_that_no_convolution_has_are_left_at_their_defaults():
+    assert read(function_of("x, w, mode='valid', stride=1")).names == {"stride": "stride"}
+
+
+def test_keyword_only_parameters_are_given_by_name():
+    def conv(x, w, *, strides=1, b=None):
+        pass
+
+    signature = read(conv)
+    given = {"stride": 2, "bias": "B"}
+    assert signature.arguments(given) == ([], {"strides": 2, "b": "B"})
+
+
+def test_positional_only_parameters_are_given_by_position():
+    def conv(x, w, b, s, /, dilation=1):
+        pass
+
+    signature = read(conv)
+    assert signature.positional == ("bias", "stride")
+    assert signature.arguments({"bias": "B", "stride": 2, "dilation": 3}) == (["B", 2], {"dilation": 3})
+
+
+def test_any_positional_arguments_are_two_arrays():
+    assert read(function_of("*args")).arrays == ("x", "w")
+
+
+def test_any_keyword_arguments_are_no_parameter():
+    assert read(function_of("x, w, **options")).names == {}
+
+
+def test_a_partial_has_what_is_left():
+    def conv(x, w, stride=1, padding=0):
+        pass
+
+    assert set(read(functools.partial(conv, padding=1)).names) == {"stride", "padding"}
+
+
+def test_a_method_is_read_without_its_self():
+    class Layer:
+        def __call__(self, x, w, stride=1):
+            pass
+
+    assert read(Layer()).arrays == ("x", "w")
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (function_of(""), "f takes no argument: a convolution takes an input and a kernel"),
+        (function_of("x"), "f takes x: a convolution takes an input and a kernel"),
+        (function_of("x, *, w"), "f takes x, w: a convolution takes an input and a kernel"),
+        (function_of("x, w, mode"), "f needs an argument 'mode', which is none of bias, stride"),
+        (function_of("x, w, *, mode"), "f needs an argument 'mode', which is none of bias, stride"),
+        (3, "f is not a function: 3 is not a callable object"),
+    ],
+)
+def test_what_cannot_be_a_convolution_is_an_error_that_shows_why(function, message):
+    with pytest.raises(UsageError, match=message):
+        read(function)
+
+
+def without_signature(doc):
+    """Return a callable whose signature cannot be found, as those of some extension modules cannot."""
+
+    class Function:
+        __doc__ = doc
+
+        @property
+        def __signature__(self):
+            raise ValueError("no signature found")
+
+        def __call__(self, *args):
+            return args
+
+    return Function()
+
+
+@pytest.mark.parametrize(
+    ("doc", "names"),
+    [
+        ("conv(x, w)", {}),
+        ("conv(x, w, bias=None, *, stride=1) -> Tensor\n\nMore.", {"bias": "bias", "stride": "stride"}),
+        ("conv(input, weight, /, padding=0)", {"padding": "padding"}),
+    ],
+)
+def test_the_first_line_of_a_docstring_serves_where_there_is_no_signature(doc, names):
+    assert read(without_signature(doc)).names == names
+
+
+@pytest.mark.parametrize("doc", [None, "", "Convolve two arrays."])
+def test_without_a_signature_or_docstring_nothing_can_be_read(doc):
+    with pytest.raises(UsageError, match="f has no signature that can be read; wrap it in a function that has one"):
+        read(without_signature(doc))
+
+
+def test_a_builtin_of_numpy_is_read():
+    assert read(np.convolve).arrays == ("a", "v")
+
+
+def test_builtins_of_torch_are_read_by_their_docstrings():
+    torch = pytest.importorskip("torch")
+    signature = read(torch.conv2d)
+    assert (signature.arrays, set(signature.names)) == (("input", "weight"), set(ALIASES))
