@@ -180,7 +180,7 @@ def test_names_same_that_pads_the_wrong_end(engine):
     """The odd element of 'same' stands at the low end."""
 
     def change(p):
-        return p.replace(padding=tuple(pad[::-1] for pad in p.padding)) if p.same else p
+        return p.replace(padding=tuple(pad[::-1] for pad in p.padding), same=False) if p.same else p
 
     found = diagnose(engine(misread(change)), PLAIN)
     assert found.words == "'same' pads the odd element at the wrong end"

@@ -194,6 +194,59 @@ def test_speaks_of_other_causes_elsewhere(engine):
     assert found.details[0].endswith("wrong results on other problems have another cause")
 
 
+def test_is_not_content_with_a_cause_on_one_problem(engine):
+    """What explains one problem, and nothing else of many, is only a hint."""
+
+    def apply(which, problem, operands):
+        y = right(which, problem, operands)
+        if problem == PLAIN:
+            return -y
+        return y + (np.arange(y.size).reshape(y.shape) ** 3 + 11).astype(y.dtype)
+
+    found = diagnose(engine(apply, ndims=(1,), maps=(Map.FORWARD,), without=("batch",)), PLAIN)
+    assert (found.words, found.known) == ("no known mistake explains it", False)
+
+
+def test_says_that_a_target_changes_its_mind(engine):
+    """It takes a problem once, and refuses it from then on."""
+    calls = []
+
+    def apply(which, problem, operands):
+        calls.append(problem)
+        if len(calls) > 100:
+            raise NotImplementedError("no more")
+        return right(which, problem, operands)
+
+    found = diagnose(engine(apply), PLAIN)
+    assert found.words == "takes a problem once, and not the next time: planted: no more"
+    assert not found.known
+
+
+def test_reads_a_large_problem_for_common_mistakes(engine):
+    """Only images too large for every known mistake to be tried are wrong."""
+
+    def apply(which, problem, operands):
+        y = right(which, problem, operands)
+        return -y if problem.size[-1] > 150 else y
+
+    large = Problem.parse("f32 n1 g1 c1 o1 i100x200 k3x3 s1x1 p1x1 d1x1")
+    found = diagnose(engine(apply, ndims=(2,)), large)
+    assert found.words == "result negated"
+    assert found.details[0].startswith("on the problems tried, it fails whenever ")
+
+
+def test_describes_where_errors_lie(engine):
+    """Every third filter is off by something."""
+
+    def apply(which, problem, operands):
+        y = right(which, problem, operands)
+        y[:, ::3] += np.arange(y[:, ::3].size).reshape(y[:, ::3].shape) ** 2 + 5
+        return y
+
+    found = diagnose(engine(apply, ndims=(1,)), PLAIN.replace(filters=7))
+    assert "wrong only where the filter is 0, 3, ... (of 7)" in found.details
+
+
 def test_prints_a_sentence_a_line():
     """The words stand first."""
     assert str(Diagnosis("result negated", True, ("a detail",))) == "result negated\n  a detail"

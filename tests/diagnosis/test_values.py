@@ -164,7 +164,7 @@ def test_names_operand_that_is_written_to(engine):
         operands.a.flat[0] = 0
         return result
 
-    assert diagnose(engine(apply), PLAIN).words == "writes to its operand x"
+    assert diagnose(engine(apply), PLAIN).words == "writes to its input"
 
 
 def test_names_layouts_that_are_misread(engine):

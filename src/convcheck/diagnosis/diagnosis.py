@@ -5,34 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from convcheck.conditions import smallest_condition
-from convcheck.diagnosis.evidence import (
-    Observation,
-    call,
-    call_as_is,
-    dense,
-    mapped,
-    observe,
-    observe_all,
-    work,
-)
+from convcheck.diagnosis.evidence import Observation, call, observe, observe_all, work
+from convcheck.diagnosis.manners import equal, misread, written
 from convcheck.diagnosis.mistakes import Scope
 from convcheck.diagnosis.nearby import enlarged, templates
 from convcheck.diagnosis.precision import lost_bits, probed
-from convcheck.diagnosis.search import explain
+from convcheck.diagnosis.search import Explanation, explain, explains
 from convcheck.diagnosis.triples import where_wrong, wrong_triples
 from convcheck.engines.base import Conv, Engine
 from convcheck.errors import UnsupportedError
-from convcheck.layouts import LAYOUTS, arrange
 from convcheck.problem import Map, Problem
 
 __all__ = ["Diagnosis", "diagnose"]
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -108,19 +96,26 @@ def _observations(conv: Conv, problem: Problem) -> Iterator[Observation]:
 def _explained(conv: Conv, wrong: Sequence[Observation], observations: Sequence[Observation]) -> Diagnosis:
     """Try one mistake on everything, then two at once, then one on the problem that was asked about."""
     right = [o for o in observations if o.got is not None and not o.wrong]
+    found = _explain(conv, wrong, right) or _explain(conv, wrong, right, pairs=True)
+    if found:
+        exceptions = f"but {len(right) - found.right} of {len(observations)} calls do not show it"
+        notes = [_condition(observations) or exceptions] if found.right < len(right) else []
+        return Diagnosis(found.words, known=True, details=tuple(notes))
     near = [o for o in wrong if o.near]
-    for failing, pairs in ((wrong, False), (wrong, True), (near, False)):
-        if not failing:
-            continue
-        scope = Scope(conv.map, failing[0].problem.ndim, conv.engine.convention, failing)
-        found = explain(scope, right, pairs=pairs)
-        if found:
-            exceptions = f"but {len(right) - found.right} of {len(observations)} calls do not show it"
-            notes = [_condition(observations) or exceptions] if found.right < len(right) else []
-            if len(failing) < len(wrong):
-                notes = [f"{len(wrong) - len(failing)} wrong results on other problems have another cause"]
-            return Diagnosis(found.words, known=True, details=tuple(notes))
-    return _unknown(conv, wrong, observations)
+    found = _explain(conv, near, right) if near else None
+    if found is None:
+        return _unknown(conv, wrong, observations)
+    unexplained = sum(explains(found.edit, o) is False for o in wrong)
+    if unexplained * 2 <= len(wrong) and len({o.problem for o in near}) > 1:
+        note = f"{unexplained} wrong results on other problems have another cause"
+        return Diagnosis(found.words, known=True, details=(note,))
+    return _unknown(conv, wrong, observations, f"on {near[0].problem} alone it looks like this: {found.words}")
+
+
+def _explain(
+    conv: Conv, failing: Sequence[Observation], right: Sequence[Observation], *, pairs: bool = False
+) -> Explanation | None:
+    return explain(Scope(conv.map, failing[0].problem.ndim, conv.engine.convention, failing), right, pairs=pairs)
 
 
 def _condition(observations: Sequence[Observation]) -> str:
@@ -129,9 +124,11 @@ def _condition(observations: Sequence[Observation]) -> str:
     return f"on the problems tried, it {condition}" if condition.startswith("fails whenever") else ""
 
 
-def _unknown(conv: Conv, wrong: Sequence[Observation], observations: Sequence[Observation]) -> Diagnosis:
+def _unknown(
+    conv: Conv, wrong: Sequence[Observation], observations: Sequence[Observation], hint: str = ""
+) -> Diagnosis:
     first = next((o for o in wrong if o.near), wrong[0])
-    details = [_condition(observations), _oddity(first), where_wrong(first)]
+    details = [hint, _condition(observations), _oddity(first), where_wrong(first)]
     if not _is_steady(conv, first):
         words = "not deterministic: equal operands give different results"
         return Diagnosis(words, known=True, details=tuple(filter(None, details)))
@@ -160,41 +157,13 @@ def _oddity(o: Observation) -> str:
 
 def _is_steady(conv: Conv, o: Observation) -> bool:
     """Whether three more calls on the same operands give the same result again."""
-    return all(_equal(o.got, call(conv, o.problem, o.operands)[0]) for _ in range(3))
-
-
-def _equal(one: Array | None, other: Array | None) -> bool:
-    return one is not None and other is not None and np.array_equal(one, other, equal_nan=True)
+    return all(equal(o.got, call(conv, o.problem, o.operands)[0]) for _ in range(3))
 
 
 def _beyond(conv: Conv, problem: Problem) -> Diagnosis:
     """Right on small integers in C order: look at what those do not show."""
-    for found in (_written(conv, problem), lost_bits(conv, problem), _misread(conv, problem)):
+    for find in (written, lost_bits, misread):
+        found = find(conv, problem)
         if found:
             return Diagnosis(found, known=True)
     return Diagnosis("no difference found", known=True)
-
-
-def _written(conv: Conv, problem: Problem) -> str:
-    """Say which operands a call changes."""
-    operands = dense(conv, problem, seed=0)
-    given = mapped(operands, lambda array: array.copy("C"))
-    call_as_is(conv, problem, given)
-    names = [{"y": "upstream gradient"}.get(role, role) for role in conv.map.roles]
-    pairs = zip((*names, "bias"), operands, given, strict=True)
-    changed = [name for name, before, after in pairs if before is not None and not _equal(before, after)]
-    return f"writes to its operand {' and '.join(changed)}" if changed else ""
-
-
-def _misread(conv: Conv, problem: Problem) -> str:
-    """Say in which layouts, other than C order, operands give another result, twice."""
-    if conv.numerics.normwise:
-        return ""
-    found = [name for name in LAYOUTS if all(_misreads(conv, problem, name) for _ in range(2))]
-    return f"misreads operands that are not contiguous: {', '.join(found)}" if found else ""
-
-
-def _misreads(conv: Conv, problem: Problem, layout: str) -> bool:
-    arranged = mapped(dense(conv, problem, seed=0), lambda array: arrange(array, layout))
-    # a copy is contiguous, and has the values that a broadcast operand has come to have
-    return not _equal(call_as_is(conv, problem, arranged)[0], call(conv, problem, arranged)[0])

@@ -24,10 +24,7 @@ def enlarged(problem: Problem, offered: Capabilities) -> Iterator[Problem]:
     )
     g, c, o = problem.groups, problem.channels_per_group, problem.filters_per_group
     wide = {"batch": problem.batch + 1, "channels": g * (c + 1), "filters": g * (o + 2)}
-    kept: dict[str, Any] = {"kernel": kernel, "size": larger}
-    if problem.same:
-        kept["padding"] = _same(kernel, problem.dilation)
-    for changes in ({"size": size}, kept, {"size": size, **wide}):
+    for changes in ({"size": size}, {"kernel": kernel, "size": larger}, {"size": size, **wide}):
         yield from _fitted(problem.replace(**changes), offered)
 
 
@@ -48,6 +45,9 @@ _TEMPLATES: tuple[dict[str, Any], ...] = (
     {"kernel": (2, 3, 2), "extra": (3, 4, 2), "dilation": (3, 2, 2)},
     {"kernel": (3, 2, 2), "extra": (3, 5, 2), "dilation": (2, 2, 2)},
     {"kernel": (3, 2, 2), "extra": (5, 7, 4), "stride": (3, 2, 1), "dilation": (2, 4, 3)},
+    {"kernel": (3, 2, 2), "extra": (5, 7, 4), "stride": (2, 2, 2), "dilation": (2, 2, 2)},
+    {"kernel": (3, 3, 3), "extra": (3, 4, 2), "padding": ((1, 1),) * 3},
+    {"kernel": (3, 3, 3), "extra": (4, 5, 3), "padding": ((1, 1),) * 3, "stride": (2, 2, 2), "channels": 2},
     {"kernel": (3, 2, 2), "extra": (4, 5, 3), "padding": _UNEVEN},
     {"kernel": (3, 4, 2), "extra": (4, 5, 3), "padding": ((2, 2), (1, 1), (1, 1))},
     {"kernel": (3, 2, 2), "extra": (4, 5, 3), "padding": ((3, 3), (2, 2), (1, 1)), "stride": (2, 3, 2)},
@@ -80,22 +80,9 @@ _TEMPLATES: tuple[dict[str, Any], ...] = (
 
 
 def _build(ndim: int, dtype: str, *, extra: Sizes, **options: Any) -> Problem:
-    def own(name: str, default: Any) -> tuple[Any, ...]:
-        return tuple(options.get(name, (default,) * 3))[:ndim]
-
-    kernel, dilation, padding = own("kernel", 1), own("dilation", 1), own("padding", (0, 0))
-    same = options.get("same", False)
-    size = tuple(d * (k - 1) + 1 + e for d, k, e in zip(dilation, kernel, extra, strict=False))
-    counts = {name: options[name] for name in ("batch", "groups", "channels", "filters", "bias") if name in options}
-    return Problem(
-        size=size, kernel=kernel, stride=own("stride", 1), dilation=dilation, dtype=dtype, same=same,
-        padding=_same(kernel, dilation) if same else padding, **counts,
-    )  # fmt: skip
-
-
-def _same(kernel: Sizes, dilation: Sizes) -> tuple[tuple[int, int], ...]:
-    beyond = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-    return tuple((b // 2, b - b // 2) for b in beyond)
+    own: dict[str, Any] = {name: value[:ndim] if isinstance(value, tuple) else value for name, value in options.items()}
+    reaches = zip(own["kernel"], own.get("dilation", (1,) * ndim), extra, strict=False)
+    return Problem(size=tuple(d * (k - 1) + 1 + e for k, d, e in reaches), dtype=dtype, **own)
 
 
 def _fitted(problem: Problem, offered: Capabilities) -> Iterator[Problem]:

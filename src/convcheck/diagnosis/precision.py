@@ -117,7 +117,9 @@ class _Prober(NamedTuple):
         dtype, numerics = DTYPES[self.problem.dtype], self.conv.numerics
         if not all(self.holds(probe, 2) for probe in (*_OPERANDS, _RESULT, *map(_sums, _ORDERS))):
             return ""  # every format keeps two bits: it is something else
-        promised = DTYPES[numerics.accumulator(dtype.name, self.conv.map)].precision
+        # M is the product of two numbers of the dtype, whose range bounds it
+        within = 2 * int(log2(dtype.largest)) + 1
+        promised = min(DTYPES[numerics.accumulator(dtype.name, self.conv.map)].precision, within)
         taken = dtype.precision if not numerics.input_roundoff else round(-log2(numerics.input_roundoff))
         sums = min(self.bits(_sums(order), promised) for order in _ORDERS)
         # what is returned arrives here as float64

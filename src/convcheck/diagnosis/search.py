@@ -11,7 +11,7 @@ from convcheck.diagnosis.evidence import Observation, work
 from convcheck.diagnosis.mistakes import Mistake, Scope, mistakes
 from convcheck.diagnosis.model import Model, predictions
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["Explanation", "explain", "explains"]
 
 Edit = Callable[[Model], Model | None]
 
@@ -22,9 +22,10 @@ LARGE = 30_000
 
 
 class Explanation(NamedTuple):
-    """Words, and how many of the right results they predict, too."""
+    """A mistake, or two, and how many of the right results it predicts, too."""
 
     words: str
+    edit: Edit
     right: int
 
 
@@ -48,10 +49,10 @@ def _best(
     for words, edit in candidates:
         if not _explains_all(edit, failing):
             continue
-        agreeing = sum(_explains(edit, o) is not False for o in right)
+        agreeing = sum(explains(edit, o) is not False for o in right)
         # who is right under a condition that nobody knows is no judge of small differences
         if best is None or (len(right) - agreeing) * 4 <= len(right) - best.right:
-            best = Explanation(words, agreeing)
+            best = Explanation(words, edit, agreeing)
         if agreeing == len(right):
             break
     return best
@@ -61,14 +62,14 @@ def _explains_all(edit: Edit, failing: Sequence[Observation]) -> bool:
     """Whether an edit predicts every wrong result that it speaks of, and speaks of one."""
     spoken = False
     for observation in failing:
-        explains = _explains(edit, observation)
-        if explains is False:
+        verdict = explains(edit, observation)
+        if verdict is False:
             return False
-        spoken = spoken or explains is True
+        spoken = spoken or verdict is True
     return spoken
 
 
-def _explains(edit: Edit, o: Observation) -> bool | None:
+def explains(edit: Edit, o: Observation) -> bool | None:
     """Whether an edit predicts what was observed; None where it says nothing."""
     model = edit(o.model)
     if model is None:
@@ -85,7 +86,7 @@ def _explains(edit: Edit, o: Observation) -> bool | None:
 def _pairs(listed: Sequence[Mistake], failing: Sequence[Observation]) -> Iterator[tuple[str, Edit]]:
     """Two mistakes at once, out of those that alone explain some wrong result, and out of the common ones."""
     few = _apart(failing)
-    partial = list(islice((m for m in listed if any(_explains(m.edit, o) for o in few)), 12))
+    partial = list(islice((m for m in listed if any(explains(m.edit, o) for o in few)), 12))
     # where an edit changes nothing, it leaves a wrong result to the other one alone
     common = [m for m in listed if m.common and not _idle(m.edit, failing[0])]
     for one, other in (*combinations(partial, 2), *combinations(common, 2)):

@@ -59,6 +59,7 @@ def _ends() -> Iterator[tuple[str, Indices]]:
     yield "first {} {}", lambda _: slice(0, 1)
     yield "last two {}s {}", lambda n: slice(max(0, n - 2), n)
     yield "all {}s but the first {}", lambda _: slice(1, None)
+    yield "all {}s but the last {}", lambda n: slice(0, max(0, n - 1))
     for width in WIDTHS:
         for beyond in (_beyond_multiple(width), _beyond_first_multiple(width)):
             yield f"{{}}s beyond the last multiple of {width} {{}}", beyond
