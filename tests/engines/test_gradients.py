@@ -1,0 +1,87 @@
+"""Gradients: the backward maps of a function whose arrays know how to differentiate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convcheck.engines.base import Conv
+from convcheck.engines.wrap import wrap
+from convcheck.operands import Fill, make
+from convcheck.problem import Map, Problem
+from convcheck.reference.maps import contract
+
+torch = pytest.importorskip("torch")
+
+PROBLEM = Problem(
+    size=(5, 6), kernel=(2, 3), stride=(2, 1), padding=((1, 1), (0, 0)), batch=2, groups=2, channels=4, filters=6
+)
+GRADIENTS = (Map.GRAD_INPUT, Map.GRAD_WEIGHT)
+
+
+def conv2d(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    return torch.nn.functional.conv2d(x, w, bias, stride, padding, dilation, groups)
+
+
+def detached(x, w, stride=1):
+    return torch.nn.functional.conv2d(x, w, None, stride).detach()
+
+
+def without_grad(x, w):
+    if x.requires_grad:
+        raise RuntimeError("no gradients here")
+    return torch.nn.functional.conv2d(x, w)
+
+
+def operands_of(which):
+    return [make(PROBLEM, role, Fill("dense", 5, seed=1)) for role in which.roles]
+
+
+@pytest.mark.parametrize("which", GRADIENTS)
+def test_autograd_offers_both_gradients(which):
+    a, b = operands_of(which)
+    expected = contract(which, PROBLEM, a, b)
+    assert expected.tolist() == Conv(wrap(conv2d, array="torch"), which)(PROBLEM, a, b).tolist()
+
+
+@pytest.mark.parametrize("which", GRADIENTS)
+def test_gradients_come_out_where_they_are_turned_off(which):
+    engine = wrap(conv2d, array="torch")
+    with torch.no_grad():
+        result = Conv(engine, which)(PROBLEM, *operands_of(which))
+    assert result.tolist() == contract(which, PROBLEM, *operands_of(which)).tolist()
+
+
+@pytest.mark.parametrize("layout", ["strided", "broadcast", "readonly"])
+def test_an_upstream_gradient_may_be_laid_out_in_any_way(layout):
+    upstream, w = operands_of(Map.GRAD_INPUT)
+    laid_out = make(PROBLEM, "y", Fill("dense", 5, seed=1, layout=layout))
+    expected = contract(Map.GRAD_INPUT, PROBLEM, np.ascontiguousarray(laid_out), w)
+    assert upstream.shape == laid_out.shape
+    assert expected.tolist() == Conv(wrap(conv2d, array="torch"), Map.GRAD_INPUT)(PROBLEM, laid_out, w).tolist()
+
+
+@pytest.mark.parametrize("function", [detached, without_grad])
+def test_a_function_that_does_not_differentiate_offers_no_gradient(function):
+    engine = wrap(function, array="torch", ndim=2)
+    assert (engine.capabilities.maps, engine.notes[-1]) == ((Map.FORWARD,), "gradients: none offered")
+
+
+def test_low_precision_gradients_are_added_up_in_their_own_type():
+    numerics = wrap(conv2d, array="torch").numerics
+    assert [numerics.accumulator("bf16", which) for which in Map] == ["f32", "bf16", "bf16"]
+
+
+def test_numpy_offers_no_gradient():
+    engine = wrap(lambda X, K: np.correlate(X, K, "valid"), ndim=1)
+    assert engine.capabilities.maps == (Map.FORWARD,)
+
+
+def test_an_interrupt_is_passed_on():
+    def interrupted(x, w):
+        if x.requires_grad:
+            raise KeyboardInterrupt
+        return torch.nn.functional.conv2d(x, w)
+
+    with pytest.raises(KeyboardInterrupt):
+        wrap(interrupted, array="torch", ndim=2)
