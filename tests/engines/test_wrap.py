@@ -1,0 +1,558 @@
+"""Wrapping a function: what it takes is read from its signature, and found by tiny calls."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+
+import numpy as np
+import pytest
+import scipy.signal
+
+from convcheck.bounds import Numerics
+from convcheck.dtypes import DTYPES
+from convcheck.engines.base import Conv
+from convcheck.engines.probes import Watch
+from convcheck.engines.wrap import wrap
+from convcheck.errors import TargetRaisedError, UnsupportedError, UsageError
+from convcheck.operands import Fill, make
+from convcheck.problem import Map, Problem
+from convcheck.reference.maps import contract
+
+
+def layer(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """The layer of any rank, with every parameter in any form: what the functions below are made of."""
+    ndim = x.ndim - 2
+    if padding == "same":
+        total = [d * (k - 1) for d, k in zip(per_axis(dilation, ndim), w.shape[2:], strict=True)]
+        padding = [(t // 2, t - t // 2) for t in total]
+    pads = [p if isinstance(p, tuple) else (p, p) for p in per_axis(padding, ndim)]
+    name = next(n for n, d in DTYPES.items() if d.numpy == x.dtype)
+    problem = Problem(
+        size=x.shape[2:],
+        kernel=w.shape[2:],
+        stride=per_axis(stride, ndim),
+        padding=tuple(pads),
+        dilation=per_axis(dilation, ndim),
+        batch=len(x),
+        channels=x.shape[1],
+        filters=len(w),
+        groups=groups,
+        dtype=name,
+    )
+    if w.shape[1] * groups != x.shape[1] or not problem.is_valid:
+        raise ValueError(f"{x.shape} and {w.shape} do not go together")
+    number = np.int64 if x.dtype.kind == "i" else np.float64
+    return contract(Map.FORWARD, problem, x, w, bias, number=number).astype(x.dtype)
+
+
+def per_axis(value, ndim):
+    return tuple(value) if isinstance(value, tuple | list) else (value,) * ndim
+
+
+def only(kind, *values):
+    """Raise unless all values are of a kind, as a function does that takes no other form."""
+    if not all(isinstance(value, kind) for value in values):
+        raise TypeError(f"{values} should be of {kind}")
+
+
+def corr1d(X, K):
+    return np.correlate(X, K, "valid")
+
+
+def corr2d(X, K):
+    return layer(X[None, None], K[None, None])[0, 0]
+
+
+def conv2d(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    if x.ndim != 4:
+        raise ValueError(f"x has {x.ndim} axes")
+    return layer(x, w, bias, stride, padding, dilation, groups)
+
+
+def any_rank(x, w, stride=1):
+    return layer(x, w, stride=stride)
+
+
+def with_pairs(x, w, padding=((0, 0), (0, 0))):
+    only(tuple, padding, *padding)
+    return layer(x, w, padding=padding)
+
+
+def with_int_or_pairs(x, w, pads=0):
+    if not isinstance(pads, int):
+        only(tuple, pads, *pads)
+    return layer(x, w, padding=pads)
+
+
+def with_every_form(x, w, pad=0):
+    return layer(x, w, padding=pad)
+
+
+def with_scalar_stride(x, w, s=1):
+    only(int, s)
+    return layer(x, w, stride=s)
+
+
+def with_tuple_stride(x, w, strides=(1, 1)):
+    only(tuple, strides)
+    return layer(x, w, stride=strides)
+
+
+def keyword_only(x, w, *, rate=1):
+    return layer(x, w, dilation=rate)
+
+
+def positional_only(x, w, b=None, strides=1, /):
+    return layer(x, w, b, strides)
+
+
+def without_names(x, w, padding=0):
+    only((int, tuple), padding)
+    return layer(x, w, padding=padding)
+
+
+def refusing_dilation(x, w, stride=1, dilation=1):
+    if max(per_axis(dilation, 2)) > 1:
+        raise NotImplementedError("dilation")
+    return layer(x, w, stride=stride)
+
+
+def refusing_batches(x, w, bias=None, groups=1):
+    if len(x) != 1 or groups > 1 or bias is not None:
+        raise NotImplementedError
+    return layer(x, w)
+
+
+def returning_lists(X, K):
+    return corr1d(X, K).tolist()
+
+
+def returning_none(X, K):
+    return None
+
+
+def raising(x, w):
+    raise RuntimeError("not today")
+
+
+def too_short(x, w):
+    return layer(x, w)[..., :-1]
+
+
+def of_float64(x, w):
+    return layer(x.astype(np.float64), w.astype(np.float64))
+
+
+def in_its_own_type(X, K):
+    total = np.zeros(len(X) - len(K) + 1, X.dtype)
+    for k, value in enumerate(K):
+        total = (total + (X[k : k + len(total)] * value).astype(X.dtype)).astype(X.dtype)
+    return total
+
+
+def by_fft(X, K):
+    return scipy.signal.fftconvolve(X, K[::-1], "valid").astype(X.dtype)
+
+
+def annotated(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    return layer(x, w)
+
+
+def features(function, **options):
+    return wrap(function, **{"ndim": 2, **options}).capabilities.features
+
+
+PLAIN = frozenset({"batch", "channels"})
+
+
+# -- style and axes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "style", "ndims"),
+    [(corr1d, "bare", (1,)), (corr2d, "bare", (2,)), (conv2d, "functional", (2,)), (any_rank, "functional", (1, 2, 3))],
+)
+def test_style_and_axes_are_found(function, style, ndims):
+    engine = wrap(function)
+    assert (f"style: {style}" in engine.notes, engine.capabilities.ndims) == (True, ndims)
+
+
+def test_axes_that_no_name_tells_are_found_by_trying():
+    assert wrap(lambda x, w, stride=1: layer(x, w, stride=stride)).capabilities.ndims == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("corr1d", (1,)), ("mine.conv2d_ops:corr1d", (1,)), ("mine.ops1d:corr", (1,)), ("mine:Conv1D", (1,))],
+)
+def test_axes_are_read_from_the_function_s_name_before_the_module_s(name, expected):
+    assert expected == wrap(corr1d, name=name).capabilities.ndims
+
+
+@pytest.mark.parametrize(("ndim", "expected"), [(1, (1,)), ((1, 3), (1, 3)), ([2], (2,))])
+def test_axes_may_be_told(ndim, expected):
+    assert expected == wrap(any_rank, ndim=ndim).capabilities.ndims
+
+
+def test_unequal_parameters_are_found_where_one_of_the_axes_told_is_one():
+    assert "unequal-stride" in features(any_rank, ndim=(1, 2))
+
+
+def test_a_bare_function_takes_one_image_one_channel_and_no_parameter():
+    assert features(corr2d) == frozenset()
+
+
+# -- parameters ------------------------------------------------------------------------------------------------
+
+
+def test_a_function_with_every_parameter_offers_every_feature_but_two_sided_padding():
+    def strict(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        if padding != "same":
+            only(int, *per_axis(padding, 2))
+        return layer(x, w, bias, stride, padding, dilation, groups)
+
+    expected = PLAIN | {
+        "groups", "bias", "stride", "padding", "dilation", "same-padding",
+        "unequal-stride", "unequal-padding", "unequal-dilation",
+    }  # fmt: skip
+    assert features(strict) == expected
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (with_scalar_stride, {"stride"}),
+        (with_tuple_stride, {"stride", "unequal-stride"}),
+        (keyword_only, {"dilation", "unequal-dilation"}),
+        (positional_only, {"bias", "stride", "unequal-stride"}),
+        (with_pairs, {"padding", "unequal-padding", "two-sided-padding"}),
+        (with_int_or_pairs, {"padding", "unequal-padding", "two-sided-padding"}),
+        (without_names, {"padding", "unequal-padding", "two-sided-padding"}),
+        (refusing_dilation, {"stride", "unequal-stride"}),
+    ],
+)
+def test_the_forms_that_work_are_the_features_that_are_offered(function, expected):
+    assert features(function) == PLAIN | expected
+
+
+def test_what_raises_not_implemented_is_not_offered():
+    assert features(refusing_batches) == {"channels"}
+
+
+@pytest.mark.parametrize("function", [conv2d, with_pairs, with_int_or_pairs, with_every_form])
+@pytest.mark.parametrize("line", ["i5x6 k2x3 p1:2x1:2", "i6x5 k2x3 p1:2x1:2", "i5x5 k2x2 p1x1", "i6x6 k2x2 p2x0:1"])
+def test_padding_reaches_the_function_in_the_form_that_it_takes(function, line):
+    problem = Problem.parse(line)
+    x, w = (make(problem, role, Fill("dense", 9)) for role in "xw")
+    expected = contract(Map.FORWARD, problem, x, w)
+    assert expected.tolist() == Conv(wrap(function, ndim=2))(problem, x, w).tolist()
+
+
+@pytest.mark.parametrize("size", [5, 6])
+def test_a_parameter_of_several_forms_is_given_in_each_of_them(size):
+    seen = set()
+
+    def recording(x, w, stride=1):
+        seen.add(type(stride))
+        return layer(x, w, stride=stride)
+
+    engine = wrap(recording, ndim=2)
+    seen.clear()
+    problem = Problem(size=(size, size), kernel=(2, 2), stride=(2, 2))
+    Conv(engine)(problem, *(make(problem, role, Fill("ones")) for role in "xw"))
+    assert seen == {int if size % 2 else tuple}
+
+
+def test_padding_by_name_reaches_the_function_by_name():
+    problem = Problem.parse("i5x6 k2x3 psame:0:1x1")
+    x, w = (make(problem, role, Fill("dense", 9)) for role in "xw")
+    expected = contract(Map.FORWARD, problem, x, w)
+    assert expected.tolist() == Conv(wrap(conv2d, ndim=2))(problem, x, w).tolist()
+
+
+def test_a_plain_problem_leaves_the_function_to_its_own_defaults():
+    def stubborn(x, w, stride=None, padding=None):
+        return layer(x, w, stride=stride or 1, padding=padding or 0)
+
+    problem = Problem(size=(4, 4), kernel=(2, 2))
+    result = Conv(wrap(stubborn, ndim=2))(problem, *(make(problem, role, Fill("ones")) for role in "xw"))
+    assert result.shape == (1, 1, 3, 3)
+
+
+def test_a_grouped_layer_with_bias_is_called_with_everything():
+    problem = Problem.parse("n2 g2 c4 o6 i7x8 k3x2 s2x1 p1x0 d1x2 bias")
+    x, w, b = (make(problem, role, Fill("dense", 9)) for role in ("x", "w", "bias"))
+    expected = contract(Map.FORWARD, problem, x, w, b)
+    assert expected.tolist() == Conv(wrap(conv2d))(problem, x, w, b).tolist()
+
+
+# -- results ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (returning_lists, "TypeError: returned a list instead of a numpy array"),
+        (returning_none, "TypeError: returned None instead of a numpy array"),
+    ],
+)
+def test_what_is_no_array_is_an_error_that_shows_it(function, message):
+    problem = Problem(size=(4,), kernel=(2,))
+    with pytest.raises(TargetRaisedError, match=message):
+        Conv(wrap(function, ndim=1))(problem, *(make(problem, role, Fill("ones")) for role in "xw"))
+
+
+@pytest.mark.parametrize("function", [returning_none, raising])
+def test_a_function_that_never_answers_is_judged_as_it_would_be_called(function):
+    engine = wrap(function, ndim=1)
+    assert "no probe came back with an array: judged as called below" in engine.notes
+    assert (engine.capabilities.ndims, engine.capabilities.dtypes) == ((1,), ("f32",))
+
+
+def test_a_function_of_the_wrong_shape_is_called_in_the_style_in_which_it_answered():
+    engine = wrap(too_short, ndim=2)
+    assert ("style: functional" in engine.notes, len(engine.capabilities.dtypes) > 1) == (True, True)
+
+
+def test_not_implemented_is_no_error_of_the_target():
+    problem = Problem(size=(9, 9), kernel=(2, 2), dilation=(2, 2))
+    with pytest.raises(UnsupportedError, match="does not take dilation"):
+        Conv(wrap(refusing_dilation, ndim=2))(problem, *(make(problem, role, Fill("ones")) for role in "xw"))
+
+
+def test_a_warning_of_a_probe_is_nobody_s_business():
+    def warning(X, K):
+        warnings.warn("slow", UserWarning, stacklevel=1)
+        return corr1d(X, K)
+
+    assert wrap(warning, ndim=1).capabilities.ndims == (1,)
+
+
+def test_an_interrupt_while_probing_is_passed_on():
+    def interrupted(X, K):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        wrap(interrupted, ndim=1)
+
+
+def test_an_interrupt_while_asking_what_is_refused_is_passed_on():
+    def interrupted(x, w):
+        if len(x) > 1:
+            raise KeyboardInterrupt
+        return layer(x, w)
+
+    with pytest.raises(KeyboardInterrupt):
+        wrap(interrupted, ndim=2)
+
+
+def test_an_exit_while_probing_is_an_answer_like_any_other():
+    def exiting(X, K):
+        raise SystemExit(1)
+
+    assert "no probe came back" in wrap(exiting, ndim=1).notes[0]
+
+
+# -- dtypes, arithmetic and speed ------------------------------------------------------------------------------
+
+
+def test_dtypes_that_come_back_as_themselves_are_judged():
+    dtypes = ("f32", "f64", "f16", "bf16", "i64", "i32", "i16", "i8")
+    assert wrap(conv2d).capabilities.dtypes[:8] == dtypes
+
+
+def test_low_precision_that_comes_back_as_another_type_is_not_judged():
+    engine = wrap(of_float64, ndim=2)
+    assert engine.capabilities.dtypes == ("f32", "f64")
+    assert any(note.startswith("dtypes not judged: f16 (comes back as float64)") for note in engine.notes)
+
+
+def test_dtypes_may_be_told():
+    assert wrap(conv2d, dtypes=["f32"]).capabilities.dtypes == ("f32",)
+
+
+def test_dtypes_must_be_taken_on_all_axes():
+    def picky(x, w, stride=1):
+        if x.ndim == 5 and x.dtype == np.float16:
+            raise TypeError("no float16 in three axes")
+        return layer(x, w, stride=stride)
+
+    assert "f16" not in wrap(picky, ndim=(1, 2, 3)).capabilities.dtypes
+    assert "f16" in wrap(picky, ndim=(1, 2)).capabilities.dtypes
+
+
+def test_numpy_s_own_arithmetic_is_known_to_round_after_every_step():
+    engine = wrap(in_its_own_type, ndim=1)
+    assert engine.numerics == Numerics(accumulators={"f16": "f16", "bf16": "bf16"})
+    assert "accumulator: f16 in f16, as NumPy's own arithmetic" in engine.notes
+
+
+def test_sums_in_float64_are_held_to_the_sharpest_rule():
+    engine = wrap(conv2d)
+    assert (engine.numerics, "accuracy: componentwise" in engine.notes) == (Numerics(), True)
+
+
+@pytest.mark.parametrize(
+    ("function", "accuracy", "expected"),
+    [(by_fft, None, True), (by_fft, "componentwise", False), (corr1d, "normwise", True), (corr1d, None, False)],
+)
+def test_an_fft_is_found_out_and_accuracy_may_be_told(function, accuracy, expected):
+    assert expected == wrap(function, ndim=1, accuracy=accuracy).numerics.normwise
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_layer_by_fft_is_found_out_on_several_axes(ndim):
+    def by_channel(x, w):
+        flipped = np.flip(w, tuple(range(2, w.ndim)))
+        products = [[scipy.signal.fftconvolve(*pair, "valid") for pair in zip(x[0], o, strict=True)] for o in flipped]
+        return np.sum(products, axis=1)[None].astype(x.dtype)
+
+    assert wrap(by_channel, ndim=ndim, dtypes=["f32"]).numerics.normwise
+
+
+def test_a_slow_function_is_given_small_problems():
+    def slow(X, K):
+        start = time.thread_time()
+        while time.thread_time() - start < 0.006:
+            pass
+        return corr1d(X, K)
+
+    engine = wrap(slow, ndim=1)
+    assert engine.capabilities.work_limit <= 5_000
+    assert any(note.startswith("slow target: problems are kept below") for note in engine.notes)
+
+
+# -- array kinds -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("function", "ndim"), [(annotated, 2), (conv2d, None), (corr1d, None)])
+def test_numpy_is_recognised(function, ndim):
+    assert "arrays: numpy" in wrap(function, ndim=ndim).notes
+
+
+def test_torch_is_recognised_by_annotations():
+    torch = pytest.importorskip("torch")
+
+    def conv(x, w):
+        return torch.nn.functional.conv2d(x, w)
+
+    conv.__annotations__ = {"x": torch.Tensor, "w": "torch.Tensor"}
+    assert "arrays: torch" in wrap(conv, ndim=2).notes
+
+
+@pytest.mark.parametrize("name", ["conv1d", "conv2d", "conv3d"])
+def test_builtins_of_torch_are_recognised(name):
+    torch = pytest.importorskip("torch")
+    engine = wrap(getattr(torch, name))
+    assert (engine.notes[0], engine.capabilities.ndims) == ("arrays: torch", (int(name[4]),))
+    assert {"stride", "padding", "dilation", "groups", "bias"} <= engine.capabilities.features
+
+
+def test_torch_is_recognised_by_what_the_function_s_module_uses():
+    torch = pytest.importorskip("torch")
+    namespace = {"torch": torch}
+    exec("def conv(x, w):\n    return torch.conv2d(x, w)", namespace)  # noqa: S102 - a module of its own
+    assert "arrays: torch" in wrap(namespace["conv"], ndim=2).notes
+
+
+def test_numpy_is_tried_first_where_a_module_uses_both():
+    torch = pytest.importorskip("torch")
+    namespace = {"torch": torch, "np": np}
+    exec("def corr(X, K):\n    return np.correlate(X, K)", namespace)  # noqa: S102 - a module of its own
+    assert "arrays: numpy" in wrap(namespace["corr"], ndim=1).notes
+
+
+def test_arrays_may_be_told():
+    torch = pytest.importorskip("torch")
+    assert "arrays: torch" in wrap(lambda x, w: -torch.conv2d(x, w), array="torch", ndim=2).notes
+
+
+def test_a_device_means_torch():
+    pytest.importorskip("torch")
+    with pytest.raises(UsageError, match="the device 'meta' needs torch arrays, not numpy arrays"):
+        wrap(conv2d, array="numpy", device="meta")
+    assert "arrays: torch" in wrap(conv2d, device="meta", ndim=2).notes
+
+
+def test_arrays_of_a_library_that_is_missing_are_an_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(UsageError, match="torch arrays need torch, which cannot be imported"):
+        wrap(conv2d, array="torch")
+
+
+# -- options ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"style": "fancy"}, "no style is called 'fancy'; there are functional, bare"),
+        ({"convention": "both"}, "no convention is called 'both'; there are correlation, convolution"),
+        ({"accuracy": "good"}, "no accuracy is called 'good'; there are componentwise, normwise"),
+        ({"dtypes": ["f32", "f8"]}, "no dtype is called 'f8'; there are f64, f32"),
+        ({"array": "cupy"}, "no arrays are called 'cupy'"),
+        ({"ndim": 4}, "ndim is 4; convolutions have 1, 2 or 3 spatial axes"),
+        ({"ndim": (1, 0)}, "ndim is 0; convolutions have 1, 2 or 3 spatial axes"),
+    ],
+)
+def test_an_option_that_does_not_exist_is_shown(options, message):
+    with pytest.raises(UsageError, match=message):
+        wrap(conv2d, **options)
+
+
+def test_a_style_may_be_told():
+    assert "style: bare" in wrap(corr2d, style="bare", ndim=2).notes
+
+
+def test_a_convolution_is_presented_as_the_correlation_that_it_becomes():
+    problem = Problem(size=(5,), kernel=(3,))
+    x, w = (make(problem, role, Fill("ramp")) for role in "xw")
+    engine = wrap(lambda X, K: np.convolve(X, K, "valid"), ndim=1, convention="convolution")
+    assert Conv(engine)(problem, x, w).tolist() == contract(Map.FORWARD, problem, x, w).tolist()
+
+
+def test_a_name_may_be_told():
+    assert wrap(corr1d, name="mine").name == "mine"
+
+
+def test_a_callable_without_a_name_is_called_by_its_repr():
+    class Layer:
+        def __call__(self, X, K):
+            return corr1d(X, K)
+
+        def __repr__(self):
+            return "Layer(1d)"
+
+    assert wrap(Layer(), ndim=1).name == "Layer(1d)"
+
+
+# -- facts -----------------------------------------------------------------------------------------------------
+
+
+def test_facts_make_the_same_engine_again_without_a_probe():
+    calls = []
+
+    def counting(x, w, stride=1):
+        calls.append(1)
+        return layer(x, w, stride=stride)
+
+    first = wrap(counting, ndim=2)
+    calls.clear()
+    again = wrap(counting, facts=first.facts)
+    assert (len(calls), again.capabilities, again.numerics, again.notes) == (
+        0,
+        first.capabilities,
+        first.numerics,
+        first.notes,
+    )
+
+
+def test_every_probe_is_announced_and_those_to_avoid_are_not_made():
+    announced = []
+    wrap(corr1d, ndim=1, watch=Watch(announced.append))
+    deadly = next(line for line in announced if "bf16" in line)
+    again = []
+    engine = wrap(corr1d, ndim=1, watch=Watch(again.append, frozenset({deadly})))
+    assert (deadly in again, "bf16" in engine.capabilities.dtypes) == (False, False)
