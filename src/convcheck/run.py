@@ -177,7 +177,7 @@ class _Run:
             return "the target does not survive being called"
         if law.direct and self.engine.numerics.normwise:
             return "does not hold for engines that declare Winograd or FFT"
-        if law.requires and find_spec(law.requires) is None:
+        if law.requires and not _importable(law.requires):
             return f"{law.requires} is not installed"
         offered = self.engine.capabilities
         spaces = [Space.of(offered, law, m) for m in law.maps if m in offered.maps]
@@ -198,6 +198,13 @@ class _Run:
                 seen.update(combinations_of(dict(zip(names, classes, strict=True)), strength))
             figures[strength] = (len(seen & possible), len(possible))
         return figures
+
+
+def _importable(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # something keeps it from being imported, and says so here already
+        return False
 
 
 def _conclude(law: Law, tally: Tally, violation: Violation | None, silent: str) -> LawResult:
