@@ -11,7 +11,7 @@ from convcheck.cases import Case
 from convcheck.engines.base import Engine
 from convcheck.examine import run_slice
 from convcheck.laws.law import Law
-from convcheck.minimise import minimise
+from convcheck.minimise import minimise, words_for
 from convcheck.plan import Profile, Slice, slices
 from convcheck.report.model import Violation
 from convcheck.tally import Tally
@@ -59,6 +59,9 @@ class Backend(Protocol):
     def minimise(self, cases: list[Case]) -> list[Violation]:
         """Make failing cases small."""
 
+    def diagnose(self, cases: list[Case]) -> list[str]:
+        """Say in words what the target computes instead, by case."""
+
     def deaths(self) -> list[Violation]:
         """What the target did not survive, made small."""
 
@@ -88,6 +91,10 @@ class InProcess:
     def minimise(self, cases: list[Case]) -> list[Violation]:
         """Make failing cases small, one after the other."""
         return [minimise(self.engine, case, seconds=self._profile.shrink_seconds) for case in cases]
+
+    def diagnose(self, cases: list[Case]) -> list[str]:
+        """Diagnose on the problems of the cases."""
+        return [words_for(self.engine, case) for case in cases]
 
     def deaths(self) -> list[Violation]:
         """Return nothing: who is here to ask has survived."""

@@ -11,7 +11,7 @@ from convcheck.laws import BY_NAME
 from convcheck.report.model import Violation
 from convcheck.shrink import shrink
 
-__all__ = ["REPETITIONS", "minimise"]
+__all__ = ["REPETITIONS", "minimise", "words_for"]
 
 #: how often a counterexample is repeated, to tell a mistake that is always there from one that comes and goes
 REPETITIONS = 20
@@ -56,3 +56,14 @@ def minimise(
 
 
 UNSTEADY = "failed in the run, and not when it was repeated: the result depends on the calls before it, or on chance"
+
+
+def words_for(engine: Engine, case: Case) -> str:
+    """What the engine computes instead on a case's problem, in words; empty where it computes what it should."""
+    from convcheck.diagnosis import diagnose
+
+    found = diagnose(engine, case.problem, case.map)
+    return "" if found.words.endswith(NO_DIFFERENCE) else found.words
+
+
+NO_DIFFERENCE = "no difference found"

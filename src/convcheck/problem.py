@@ -55,7 +55,8 @@ class Problem:
     """A convolution problem. Prints and parses as one line: ``f32 n2 g1 c3 o4 i5x7 k3x3 s1x1 p0x0 d1x1``.
 
     Channels and filters are totals over all groups. ``padding`` holds (low, high) pairs in elements;
-    ``same`` says that it is asked for by the name "same" and that the pairs are what the name stands for.
+    ``same`` asks for padding by that name: the pairs are then what it stands for, d (k - 1) elements in all, the odd
+    one at the high end, whatever was given.
 
     Raises
     ------
@@ -97,6 +98,10 @@ class Problem:
         ):
             if wrong:
                 raise ShapeError(f"the problem {self} {complaint}")
+        if self.same:
+            if max(self.stride) > 1:
+                raise ShapeError(f"the problem {self} asks for padding 'same' with a stride, which has no one meaning")
+            object.__setattr__(self, "padding", tuple(((r - 1) // 2, r // 2) for r in self.reach))
 
     # -- derived sizes -------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,12 +15,16 @@ from convcheck.engines.base import Engine
 from convcheck.laws import BY_NAME
 from convcheck.laws.law import Law
 from convcheck.plan import Profile, profile_named, select
+from convcheck.problem import Problem
 from convcheck.report.model import LawResult, Report, Violation
 from convcheck.shrink import complexity
 from convcheck.space import CLASSES, Space
 from convcheck.tally import Tally
 
 __all__ = ["Progress", "verify"]
+
+#: problems, at most, from which the condition of a failure is sought
+MOST_PROBLEMS = 2000
 
 
 @dataclass(frozen=True)
@@ -154,11 +158,15 @@ class _Run:
         if self.interrupted:
             return {name: _unshrunk(BY_NAME[name], case) for name, case in found.items()}
         try:
-            small = dict(zip(found, self.backend.minimise(list(found.values())), strict=True))
+            small = self.backend.minimise(list(found.values()))
+            words = self.backend.diagnose([violation.case for violation in small])
         except KeyboardInterrupt:
             self.interrupted = True
             return {name: _unshrunk(BY_NAME[name], case) for name, case in found.items()}
-        return small
+        return {
+            v.law: replace(v, words=text, condition=_condition(tallies[v.law]))
+            for v, text in zip(small, words, strict=True)
+        }
 
     def with_deaths(self, results: list[LawResult]) -> tuple[LawResult, ...]:
         """Add what the target did not survive, in the place of the law `survives`."""
@@ -221,6 +229,14 @@ def _conclude(law: Law, tally: Tally, violation: Violation | None, silent: str) 
         seconds=tally.seconds,
         reason="" if tally.judged else silent or commonest,
     )
+
+
+def _condition(tally: Tally) -> str:
+    """The smallest condition under which a law fails, from an even sample of the problems judged."""
+    from convcheck.conditions import smallest_condition
+
+    step = -(-len(tally.problems) // MOST_PROBLEMS)
+    return smallest_condition([(Problem.parse(line), failed) for line, failed in tally.problems[::step]])
 
 
 def _up_to_first_failure(tallies: dict[str, Tally]) -> Iterator[tuple[str, Tally]]:

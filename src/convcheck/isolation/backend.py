@@ -147,6 +147,14 @@ class Isolated:
                 found[str(case)] = Violation(law.name, law.equation, case, case, f"failed, and then {answer.how}")
         return [found[str(case)] for case in cases]
 
+    def diagnose(self, cases: list[Case]) -> list[str]:
+        """Diagnose in workers; where that kills one, there are no words."""
+        words: dict[str, str] = {}
+        tasks = iter([("diagnose_case", self._spec, case) for case in cases])
+        for task, answer in self._supervisor.run(tasks):
+            words[str(task[2])] = "" if isinstance(answer, Death) else answer
+        return [words[str(case)] for case in cases]
+
     def deaths(self) -> list[Violation]:
         """One violation for each way in which the target died, made small."""
         ways = {_kind(how): how for _, how in reversed(self._died)}
@@ -155,7 +163,7 @@ class Isolated:
     def _plainest(self, how: str) -> Case:
         """Return a case of one death: one of a single call, if that is deadly too, else the simplest that was met."""
         met = sorted((c for c, h in self._died if _kind(h) == _kind(how)), key=complexity)
-        single = [case.replace(law="survives") for case in met[:5]]
+        single = [case.replace(law="survives") for case in met[:60]]
         return self._first_death(single, how) or met[0]
 
     def _smallest_death(self, found: Case, how: str) -> Violation:

@@ -15,7 +15,7 @@ from convcheck.engines.base import Engine
 from convcheck.engines.probes import Watch
 from convcheck.examine import examine, run_slice
 from convcheck.isolation.ledger import Ledger
-from convcheck.minimise import minimise
+from convcheck.minimise import minimise, words_for
 from convcheck.plan import Profile, Slice
 from convcheck.replay import Replayed, judge_again
 from convcheck.report.model import Violation
@@ -91,6 +91,12 @@ def minimise_case(context: Context, spec: Spec, case: Case, seconds: float, avoi
 def judge_case_again(context: Context, spec: Spec, case: Case) -> Replayed:
     """Judge one case again and again."""
     return judge_again(context.engine(spec), case, context.announce())
+
+
+def diagnose_case(context: Context, spec: Spec, case: Case) -> str:
+    """Say in words what the target computes instead."""
+    context.announce()(case)
+    return words_for(context.engine(spec), case)
 
 
 def walk(context: Context, spec: Spec, cases: list[Case]) -> None:
