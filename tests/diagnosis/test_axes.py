@@ -183,8 +183,18 @@ def test_names_same_that_pads_the_wrong_end(engine):
         return p.replace(padding=tuple(pad[::-1] for pad in p.padding), same=False) if p.same else p
 
     found = diagnose(engine(misread(change)), PLAIN)
-    assert found.words == "'same' pads the odd element at the wrong end"
+    assert found.words == "'same' padding puts the odd element at the wrong end"
     assert found.details == ()
+
+
+def test_names_same_that_forgets_the_dilation(engine):
+    """Padding as an undilated kernel would have it."""
+
+    def change(p):
+        pads = tuple(((k - 1) // 2, k // 2) for k in p.kernel)
+        return p.replace(padding=pads, same=False) if p.same else p
+
+    assert diagnose(engine(misread(change)), PLAIN).words == "'same' padding ignores the dilation"
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def refusing(which, problem, operands):
     ("apply", "words", "known"),
     [
         (raising, "raises ValueError: out of luck on f32 n1 g1 c1 o1 i3 k2 s1 p0 d1", True),
-        (sometimes_raising, "raises ValueError: out of luck on f32 n1 g3 c6 o6 i4 k2 s1 p0 d1", True),
+        (sometimes_raising, "raises ValueError: out of luck on f32 n1 g3 c3 o3 i6 k2 s2 p0 d1", True),
         (raising_and_wrong, "raises ValueError: out of luck on f32 n1 g1 c1 o1 i3 k2 s1 p0 d1", True),
         (misshapen, "no known mistake explains it", False),
         (not_a_number, "no known mistake explains it", False),

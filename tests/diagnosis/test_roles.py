@@ -77,6 +77,12 @@ def weighing(place, factor):
     return change
 
 
+def first_for_second(array):
+    array = array.copy()
+    array[1:2] = array[:1]
+    return array
+
+
 FORWARD = {
     "computes convolution, not cross-correlation: kernel flipped": reading(w=lambda w: w[:, :, ::-1, ::-1]),
     "kernel flipped along axis 0": reading(w=lambda w: w[:, :, ::-1]),
@@ -91,6 +97,8 @@ FORWARD = {
     "images in reverse order": reading(x=lambda x: x[::-1]),
     "channels rotated by one": reading(x=lambda x: np.roll(x, 1, 1)),
     "filters in reverse order": giving(lambda y: y[:, ::-1]),
+    "channels in reverse order": reading(w=lambda w: w[:, ::-1]),
+    "first image used for the second, too": reading(x=first_for_second),
     "first image used for all images": reading(x=lambda x: x[[0] * len(x)]),
     "first channel used for all channels": reading(x=lambda x: x[:, [0] * x.shape[1]]),
     "first filter's weights used for all filters": reading(w=lambda w: w[[0] * len(w)]),

@@ -79,6 +79,17 @@ def test_names_what_becomes_of_an_operand(engine, words):
     assert (found.words, found.known) == (words, True)
 
 
+def test_sees_that_a_bias_is_not_scaled_along(engine):
+    """The mean over the channels, to which the bias is added."""
+
+    def apply(which, problem, operands):
+        mean = contract(which, problem, *operands[:2]) / problem.channels_per_group
+        bias = 0 if operands.bias is None else operands.bias.reshape(-1, *(1,) * problem.ndim)
+        return (mean + bias).astype(operands.a.dtype)
+
+    assert diagnose(engine(apply), BIASED).words == "result divided by the number of channels per group"
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_names_axis_of_the_bias(engine, axis):
     """The bias stands along a spatial axis, where it fits there."""

@@ -69,7 +69,8 @@ class Observation:
         if not np.any(self.bound):
             if np.array_equal(got, prediction):
                 return True
-            return bool(np.any(prediction % 1)) and np.allclose(got, prediction, rtol=4 * self.rounding, atol=0)
+            error = 4 * self.rounding * np.max(np.abs(prediction), initial=0)
+            return bool(np.any(prediction % 1)) and np.allclose(got, prediction, rtol=0, atol=error)
         bound = self.bound if np.shape(self.bound) == got.shape else float(np.max(self.bound))
         return judge(Claim(got, prediction, bound)).ok
 

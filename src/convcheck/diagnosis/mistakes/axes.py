@@ -30,6 +30,10 @@ def _both(axis: Axis) -> int:
     return axis.low + axis.high
 
 
+def _exchanged(axis: Axis) -> Axis:
+    return axis._replace(low=axis.high, high=axis.low)
+
+
 def _shifted(by: int) -> Change:
     return lambda axis: axis._replace(low=axis.low - by, high=axis.high + by)
 
@@ -48,7 +52,7 @@ CHANGES: tuple[tuple[str, Change], ...] = (
     ("stride ignored", lambda a: a._replace(stride=1)),
     ("dilation ignored", lambda a: a._replace(dilation=1)),
     ("padding ignored", lambda a: a._replace(low=0, high=0)),
-    ("padding of the two ends exchanged", lambda a: a._replace(low=a.high, high=a.low)),
+    ("padding of the two ends exchanged", _exchanged),
     ("padding only at the low end", lambda a: a._replace(high=0)),
     ("padding only at the high end", lambda a: a._replace(low=0)),
     ("all padding at the low end", _padding(_both, lambda _: 0)),
@@ -99,7 +103,8 @@ RARE_CHANGES: tuple[tuple[str, Change], ...] = (
 
 def one_axis(scope: Scope) -> Iterator[Mistake]:
     """A parameter is wrong along all axes, or along some."""
-    yield Mistake("'same' pads the odd element at the wrong end", _wrong_end)
+    yield Mistake("'same' padding puts the odd element at the wrong end", _for_same(_exchanged))
+    yield Mistake("'same' padding ignores the dilation", _for_same(_undilated))
     for table in (CHANGES, RARE_CHANGES):
         for axes in subsets(scope.ndim):
             for words, change in table:
@@ -163,7 +168,14 @@ def _chosen(fields: tuple[str, ...], choose: Callable[[list[int]], int]) -> Call
     return edit
 
 
-def _wrong_end(model: Model) -> Model:
-    if not model.problem.same:
-        return model
-    return model.replace(axes=tuple(axis._replace(low=axis.high, high=axis.low) for axis in model.axes))
+def _for_same(change: Change) -> Callable[[Model], Model]:
+    """Change all axes of problems that ask for padding by the name 'same'."""
+
+    def edit(model: Model) -> Model:
+        return model.replace(axes=tuple(map(change, model.axes))) if model.problem.same else model
+
+    return edit
+
+
+def _undilated(axis: Axis) -> Axis:
+    return axis._replace(low=(axis.kernel - 1) // 2, high=axis.kernel // 2)

@@ -117,10 +117,15 @@ ORDERS: tuple[tuple[str, View], ...] = (
 )
 
 
-def permuted(scope: Scope) -> Iterator[Mistake]:
-    """Images, channels or filters in another order."""
-    filters = ("w", 0) if scope.which is Map.GRAD_WEIGHT else ("y", 1)
-    for name, (role, dimension) in (("images", ("x", 0)), ("channels", ("x", 1)), ("filters", filters)):
+def permuted(_: Scope) -> Iterator[Mistake]:
+    """Images, channels or filters in another order; within a group it matters of which array."""
+    for name, role, dimension in (
+        ("images", "x", 0),
+        ("channels", "x", 1),
+        ("channels", "w", 1),
+        ("filters", "y", 1),
+        ("filters", "w", 0),
+    ):
         for words, order in ORDERS:
             yield Mistake(f"{name} {words}", _viewed(role, _along(dimension, order)))
 
@@ -135,10 +140,15 @@ def repeated(_: Scope) -> Iterator[Mistake]:
     ):
         for which, place in (("first", 0), ("last", -1)):
             yield Mistake(f"{which} {one} used for all {many}", _viewed(role, _along(dimension, _only(place))))
+        yield Mistake(f"first {one} used for the second, too", _viewed(role, _along(dimension, _first_twice)))
 
 
 def _only(place: int) -> View:
     return lambda array: array[[place] * len(array)]
+
+
+def _first_twice(array: Array) -> Array:
+    return array[[0, *range(min(1, len(array) - 1)), *range(2, len(array))]]
 
 
 def _along(dimension: int, rearrange: View) -> View:

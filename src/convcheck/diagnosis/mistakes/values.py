@@ -94,10 +94,12 @@ def _prepared(field: str, change: Change) -> Callable[[Model], Model]:
 
 
 def scales(scope: Scope) -> Iterator[Mistake]:
-    """The result is a multiple of the right one: by a number of the problem, or a constant read off the results."""
+    """The result, or all of it but the bias, is scaled: by a number of the problem, or one read off the results."""
     for name, count in (*COUNTS, ("summed products", lambda p: p.terms(scope.which))):
-        yield Mistake(f"result divided by the number of {name}", _scaled(count, -1), name == "taps")
-        yield Mistake(f"result multiplied by the number of {name}", _scaled(count, 1))
+        for operation, by in (("divided", _divided), ("multiplied", _multiplied)):
+            words = f"result {operation} by the number of {name}"
+            yield Mistake(words, _scaled(count, by), name == "taps")
+            yield Mistake(words, _scaled_products(count, by))
     if scope.which is Map.FORWARD:
         yield Mistake("result divided by the number of taps inside the input", _averaged)
     for factor in dict.fromkeys(_ratios(scope)):
@@ -108,8 +110,28 @@ def _times(factor: float) -> Change:
     return lambda y: y * factor
 
 
-def _scaled(count: Callable[[Problem], int], power: int) -> Callable[[Model], Model]:
-    return lambda model: model.then(_times(float(count(model.problem)) ** power))
+def _divided(count: int) -> Change:
+    return lambda y: y / count
+
+
+def _multiplied(count: int) -> Change:
+    return lambda y: y * count
+
+
+def _scaled(count: Callable[[Problem], int], by: Callable[[int], Change]) -> Callable[[Model], Model]:
+    return lambda model: model.then(by(count(model.problem)))
+
+
+def _scaled_products(count: Callable[[Problem], int], by: Callable[[int], Change]) -> Callable[[Model], Model]:
+    """Scale all but the bias."""
+
+    def edit(model: Model) -> Model:
+        bias = model.operands.bias
+        added = 0.0 if bias is None else bias.astype(np.float64).reshape(-1, *(1,) * len(model.axes))
+        products = model.replace(operands=model.operands._replace(bias=None))
+        return products.then(by(count(model.problem))).then(lambda y: y + added)
+
+    return edit
 
 
 def _averaged(model: Model) -> Model:
