@@ -1,0 +1,76 @@
+"""Chapter Locality: what an output sees, and where a NaN or an infinity arrives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convcheck.cases import Case
+from convcheck.dtypes import DTYPES
+from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.examine import examine
+from convcheck.problem import Map
+from convcheck.reference.maps import contract, taps
+
+LINE = "n2 g2 c4 o2 i5x6 k2x3 s2x1 p1x0:2 d1x2 x=dense:7#1 w=dense:7#2"
+
+
+def right(which, problem, operands):
+    with np.errstate(all="ignore"):
+        return contract(which, problem, *operands).astype(DTYPES[problem.dtype].numpy)
+
+
+def by_zeros_too(which, problem, operands):
+    """Padding is multiplied like everything else, so that nothing is ever left out."""
+    with np.errstate(all="ignore"):
+        x = np.pad(operands.a, ((0, 0), (0, 0), *problem.padding))
+        bare = problem.replace(size=x.shape[2:], padding=((0, 0),) * problem.ndim)
+        return right(which, bare, operands._replace(a=x))
+
+
+def skipping_zero_weights(which, problem, operands):
+    """Products by a zero of the weight are left out, as a sparse engine leaves them."""
+    y = np.zeros(problem.shapes["y"])
+    for tap, (inside, out) in zip(np.ndindex(*problem.kernel), taps(problem), strict=True):
+        weight = float(operands.b[(0, 0, *tap)])
+        if weight:
+            y[(0, 0, *out)] += operands.a[(0, 0, *inside)].astype(np.float64) * weight
+    return y.astype(DTYPES[problem.dtype].numpy)
+
+
+def verdict(apply, line, features=FEATURES):
+    offered = Capabilities((1, 2, 3), ("f32", "f64"), frozenset(features), tuple(Map))
+    return examine(Engine("it", offered, apply), Case.parse(line)).verdict
+
+
+@pytest.mark.parametrize("law", ["local", "nan-propagates", "inf-propagates"])
+@pytest.mark.parametrize("apply", [right, by_zeros_too])
+def test_correct_engines_keep_specials_where_they_belong(law, apply):
+    assert verdict(apply, f"{law} f32 {LINE}").ok
+
+
+@pytest.mark.parametrize("law", ["nan-propagates", "inf-propagates"])
+def test_an_engine_may_leave_out_a_product_by_zero(law):
+    line = f"{law} f32 i5 k3 x=dense:7#1 w=points@0,0,0=2;0,0,2=-1"
+    assert [verdict(apply, line).ok for apply in (right, skipping_zero_weights)] == [True, True]
+
+
+@pytest.mark.parametrize("law", ["nan-propagates", "inf-propagates"])
+def test_a_special_that_spreads_to_a_neighbour_is_found(law):
+    def spreading(which, problem, operands):
+        y = right(which, problem, operands)
+        return np.where(np.isfinite(np.roll(y, 1, -1)), y, np.roll(y, 1, -1))
+
+    assert not verdict(spreading, f"{law} f32 i9 k2 x=dense:7#1 w=dense:7#2").ok
+
+
+def test_an_infinity_of_the_wrong_sign_is_found():
+    line = "inf-propagates f32 i5 k2 x=dense:7#1 w=points@0,0,0=2;0,0,1=-1"
+    assert not verdict(lambda *args: np.where(np.isinf(y := right(*args)), np.inf, y), line).ok
+
+
+@pytest.mark.parametrize("features", [FEATURES, ()])
+def test_a_dense_weight_is_read_with_and_without_batches(features):
+    line = "weights-shared f32 i7x6 k2x3 x=zeros w=dense:7#2"
+    scrambled = [verdict(apply, line, features) for apply in (right, lambda *args: np.flip(right(*args), -1))]
+    assert [found.ok for found in scrambled] == [True, False]
