@@ -49,7 +49,8 @@ def _triples(conv: Conv, problem: Problem) -> Iterator[str]:
         got, error = call(conv, problem, operands)
         if got is None or got.shape != expected.shape:
             # one is enough: the others say the same
-            yield f"{error or f'returns shape {np.shape(got)}'} for {product}"
+            shape = () if got is None else got.shape
+            yield f"{error or f'returns shape {shape}'} for {product}"
             return
         for place in np.argwhere(got != expected):
             said = _sentence(got[tuple(place)], expected[tuple(place)], product)
