@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
+from importlib.metadata import PackageNotFoundError
 from io import StringIO
 from textwrap import dedent
 
@@ -21,6 +24,8 @@ from convcheck.cli.progress import Watch
 from convcheck.laws import LAWS
 from convcheck.run import Progress
 from convcheck.tally import Tally
+
+from .report.examples import report
 
 QUICK = ["--profile", "smoke", "--laws", "definition,output-size", "--no-isolate", "--shrink-time", "2"]
 FLIPPED = ("* K)", "* K[::-1, ::-1])")
@@ -316,6 +321,21 @@ def test_a_pipe_is_told_now_and_then(monkeypatch):
     assert (len(lines), lines[0]) == (4, "definition, law 1 of 2, 10 cases, 1 violated")
 
 
+def test_a_run_need_not_be_in_the_main_thread(convcheck, write_target):
+    target, codes = write_target(), []
+    thread = threading.Thread(target=lambda: codes.append(convcheck("run", target, *QUICK).exit_code))
+    thread.start()
+    thread.join()
+    assert codes == [0]
+
+
+def test_auto_is_as_many_workers_as_there_are_cpus(convcheck, monkeypatch):
+    asked = []
+    monkeypatch.setattr("convcheck.run.verify", lambda *_, workers, **__: asked.append(workers) or report())
+    convcheck("run", "math:sin", "-n", "auto")
+    assert 1 <= asked[0] <= os.cpu_count()
+
+
 # -- replay, diagnose, and the book ------------------------------------------------------------------------------
 
 CASE = "definition f32 n1 g1 c1 o1 i2x1 k2x1 s1x1 p0x0 d1x1 x=impulse@0,0,1,0 w=impulse@0,0,1,0"
@@ -384,6 +404,14 @@ def test_engines_says_what_can_be_imported(convcheck, monkeypatch):
     output = convcheck("engines").stdout
     assert "jax     not installed" in output
     assert f"scipy   {__import__('scipy').__version__}" in output
+
+
+def test_a_library_without_metadata_is_installed_all_the_same(convcheck, monkeypatch):
+    def unknown(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("convcheck.cli.book.version", unknown)
+    assert "numpy   installed, of unknown version" in convcheck("engines").stdout
 
 
 def test_help_is_quick_because_it_imports_nothing_heavy():

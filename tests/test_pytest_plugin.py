@@ -7,10 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from _pytest.outcomes import Failed, Skipped, XFailed
 
 from convcheck.errors import ParseError, UsageError
 from convcheck.plan import PROFILES
 from convcheck.pytest_plugin import ExpectedFailure, conformance_test
+from convcheck.report.model import LawResult
+
+from .report.examples import report, violated, without_arrays
 
 BROKEN = """
     import numpy as np
@@ -110,46 +114,96 @@ def test_the_target_is_not_imported_at_collection(run):
     result.stdout.fnmatch_lines(["*::test_ops?definition?"])
 
 
-def test_a_target_that_cannot_be_imported_fails_with_a_message(run):
-    result = run('laws=("definition",)', source="raise RuntimeError('not today')")
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*cannot import 'ops': RuntimeError: not today*"])
-
-
 def test_the_target_is_imported_once(run):
     source = BROKEN + "\n    with open('imports', 'a') as file:\n        file.write('once\\n')\n"
     run(f"laws=({LAWS})", source=source)
     assert Path("imports").read_text() == "once\n"
 
 
-def test_options_reach_the_target_and_the_replay_command(run):
-    output = run('laws=("definition",), dtypes=("f64",), ndim=2').stdout.str()
-    assert "--ndim 2 --dtype f64" in output
+# -- one item, in this process -----------------------------------------------------------------------------------
+
+TINY = PROFILES["smoke"].replace(random=5, certifying=20, shrink_seconds=1.0)
 
 
-def test_an_expected_failure_is_an_xfail_with_its_reason(run):
-    entry = 'ExpectedFailure("definition", "known since 2.1", link="https://example.org/7")'
-    result = run(f'laws=("definition",), expected_failures=[{entry}]')
+@pytest.fixture
+def outcome_of(request, write_target):
+    """Return a function that runs one item on a broken target: the exception that it ends with, and its text."""
+
+    def run_item(law, *, source=BROKEN, **options):
+        test = conformance_test(write_target(source=source), laws=(law,), profile=TINY, **options)
+        try:
+            test(law=law, request=request)
+        except (Failed, Skipped, XFailed) as end:
+            return type(end), str(end)
+        return None, ""
+
+    return run_item
+
+
+def test_a_law_that_holds_passes(outcome_of):
+    assert outcome_of("output-size") == (None, "")
+
+
+def test_a_law_that_does_not_apply_is_skipped_with_its_reason(outcome_of):
+    kind, text = outcome_of("groups-split")
+    assert (kind, "groups" in text) == (Skipped, True)
+
+
+def test_the_first_line_of_a_failure_says_what_is_violated(outcome_of):
+    kind, text = outcome_of("definition")
+    assert kind is Failed
+    assert " violates definition: 1 of 1 elements differ\n\nVIOLATED: definition" in text
+
+
+def test_options_reach_the_target_and_the_replay_command(outcome_of):
+    assert "--ndim 2 --dtype f64" in outcome_of("definition", dtypes=("f64",), ndim=2)[1]
+
+
+def test_a_target_that_cannot_be_imported_fails_with_a_message(outcome_of):
+    kind, text = outcome_of("definition", source="raise RuntimeError('not today')")
+    assert (kind, "RuntimeError: not today" in text) == (Failed, True)
+
+
+def test_an_interrupted_item_interrupts_the_session(outcome_of, monkeypatch):
+    monkeypatch.setattr("convcheck.run.verify", lambda *_, **__: report(interrupted=True))
+    with pytest.raises(KeyboardInterrupt):
+        outcome_of("definition")
+
+
+def test_an_expected_failure_is_an_xfail_with_its_reason_and_link(outcome_of):
+    entry = ExpectedFailure("definition", "known since 2.1", link="https://example.org/7")
+    assert outcome_of("definition", expected_failures=[entry]) == (XFailed, "known since 2.1 (https://example.org/7)")
+
+
+def test_an_expected_failure_that_no_longer_fails_is_a_failure(outcome_of):
+    kind, text = outcome_of("output-size", expected_failures=[ExpectedFailure("output-size", "once wrong")])
+    assert (kind, text) == (Failed, "output-size no longer fails, but a failure is expected: once wrong")
+
+
+def test_a_case_that_fails_is_enough_for_an_expected_failure(outcome_of, monkeypatch):
+    monkeypatch.setattr("convcheck.run.verify", None)
+    entry = ExpectedFailure("definition", "known", case=CASE)
+    assert outcome_of("definition", expected_failures=[entry]) == (XFailed, "known")
+
+
+def test_a_case_that_no_longer_fails_does_not_excuse_another(outcome_of):
+    entry = ExpectedFailure("definition", "known", case=PASSING)
+    kind, text = outcome_of("definition", expected_failures=[entry])
+    assert kind is Failed
+    assert text.startswith("the expected case of definition no longer fails (known), but another does: ")
+
+
+def test_an_expected_failure_does_not_excuse_a_crash(outcome_of, monkeypatch):
+    crash = LawResult("survives", violation=without_arrays("survives", "crashed: SIGSEGV"))
+    monkeypatch.setattr("convcheck.run.verify", lambda *_, **__: report(violated(), crash))
+    kind, text = outcome_of("definition", expected_failures=[ExpectedFailure("definition", "known")])
+    assert (kind, "crashed: SIGSEGV" in text) == (Failed, True)
+
+
+def test_an_expected_failure_shows_in_the_summary_of_a_project(run):
+    result = run('laws=("definition",), expected_failures=[ExpectedFailure("definition", "known")]')
     result.assert_outcomes(xfailed=1)
-    result.stdout.fnmatch_lines(["XFAIL *known since 2.1 (https://example.org/7)"])
-
-
-def test_an_expected_failure_that_no_longer_fails_is_a_failure(run):
-    result = run('laws=("output-size",), expected_failures=[ExpectedFailure("output-size", "once wrong")]')
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*output-size no longer fails*once wrong*"])
-
-
-def test_the_case_of_an_expected_failure_is_enough(run):
-    entry = f'ExpectedFailure("definition", "known", case="{CASE}")'
-    run(f'laws=("definition",), expected_failures=[{entry}]').assert_outcomes(xfailed=1)
-
-
-def test_a_case_that_no_longer_fails_does_not_excuse_another(run):
-    entry = f'ExpectedFailure("definition", "known", case="{PASSING}")'
-    result = run(f'laws=("definition",), expected_failures=[{entry}]')
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*the expected case of definition no longer fails (known), but another does*"])
+    result.stdout.fnmatch_lines(["XFAIL *::test_ops?definition? - known"])
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,6 @@ def _end_without_violation(report: Report, law: str, expected: ExpectedFailure |
 
     result = next(result for result in report.results if result.law == law)
     if not result.judged:
-        pytest.skip(why_not(result))
+        pytest.skip(why_not(result, report.target))
     if expected is not None:
         pytest.fail(f"{law} no longer fails, but a failure is expected: {expected}", pytrace=False)

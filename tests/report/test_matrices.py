@@ -38,8 +38,13 @@ def test_columns_are_aligned():
 
 
 def test_every_matrix_of_an_array_has_its_index_in_the_title():
-    titles = [block.title for block in blocks("x", np.zeros((1, 2, 1, 1)))]
+    titles = [block.title for block in blocks("x", np.zeros((1, 2, 1, 3)))]
     assert titles == ["x[0, 0]", "x[0, 1]"]
+
+
+def test_without_spatial_extent_batch_and_channels_are_one_matrix():
+    (block,) = blocks("x", np.arange(4).reshape(2, 2, 1, 1))
+    assert (block.title, block.rows) == ("x[:, :, 0, 0]", ("0 1", "2 3"))
 
 
 @pytest.mark.parametrize("array", [np.array(7), np.array([7]), np.full((1, 1, 1), 7)])

@@ -1,4 +1,4 @@
-"""Violations that evidently have one reason, told once: one mistake breaks a dozen laws."""
+"""Violations that seem to have one reason, told once: one mistake breaks a dozen laws."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convcheck.laws import BY_NAME
+from convcheck.problem import Map
 from convcheck.report.model import Violation
 from convcheck.shrink import complexity
 
@@ -13,14 +14,19 @@ __all__ = ["Group", "grouped"]
 
 #: a violation of it says what is wrong with single numbers, worked out on the blackboard
 TELLING = "definition"
+VALUES = "values"
 
 
 @dataclass(frozen=True)
 class Group:
-    """Violations that evidently have one reason: the most telling one, and the others."""
+    """Violations that seem to have one reason: the most telling one, and the others.
+
+    ``evident`` says that they do: wrong values alone, without a diagnosis, may have several.
+    """
 
     lead: Violation
     rest: tuple[Violation, ...] = ()
+    evident: bool = True
 
 
 def grouped(violations: Sequence[Violation]) -> tuple[Group, ...]:
@@ -28,13 +34,13 @@ def grouped(violations: Sequence[Violation]) -> tuple[Group, ...]:
     found: dict[tuple[str, ...], list[Violation]] = {}
     for violation in violations:
         found.setdefault(_kind(violation), []).append(violation)
-    groups = [_group(members) for members in found.values()]
+    groups = [_group(members, evident=kind[:2] != (VALUES, "")) for kind, members in found.items()]
     return tuple(sorted(groups, key=lambda group: group.lead.law != TELLING))
 
 
-def _group(members: list[Violation]) -> Group:
+def _group(members: list[Violation], *, evident: bool) -> Group:
     lead = min(members, key=_order)
-    return Group(lead, tuple(v for v in members if v is not lead))
+    return Group(lead, tuple(v for v in members if v is not lead), evident)
 
 
 def _order(violation: Violation) -> tuple[bool, tuple[float, ...]]:
@@ -42,7 +48,7 @@ def _order(violation: Violation) -> tuple[bool, tuple[float, ...]]:
 
 
 def _kind(violation: Violation) -> tuple[str, ...]:
-    """Say what went wrong: how it was raised, which type came back, or, of values, what the diagnosis says.
+    """Say what went wrong: how it was raised, which type came back, or what the diagnosis says of what came back.
 
     A law of the contract speaks of something that no other law speaks of, so that wrong values there are a
     matter of their own; so is what comes and goes.
@@ -50,7 +56,20 @@ def _kind(violation: Violation) -> tuple[str, ...]:
     reason = violation.reason
     if violation.failed < violation.repeated:
         return ("comes and goes",)
-    if not reason[:1].isdigit():  # not "3 of 9 elements differ"
+    misshapen = reason.startswith("the shape is ")
+    if not (misshapen or reason[:1].isdigit()):  # not "3 of 9 elements differ"
         return (reason.split(":")[0].split("(")[0],)
-    chapter = BY_NAME[violation.law].chapter if violation.law in BY_NAME else ""
-    return ("values", violation.words, violation.law if chapter == "Contract" else "")
+    if _chapter(violation) == "Contract" and not misshapen:
+        return (VALUES, _cause(violation), violation.law)
+    return (VALUES, _cause(violation) or "the shape is wrong" * misshapen)
+
+
+def _cause(violation: Violation) -> str:
+    """Return the diagnosis, where it explains anything, without the map: a mistake shows on all of them."""
+    which, _, words = violation.words.partition(": ")
+    words = words if which in set(Map) else violation.words
+    return "" if words.startswith("no known mistake") else words
+
+
+def _chapter(violation: Violation) -> str:
+    return BY_NAME[violation.law].chapter if violation.law in BY_NAME else ""

@@ -51,15 +51,19 @@ class Block:
 
 
 def blocks(title: str, array: Array, *, bits: bool = False) -> Iterator[Block]:
-    """One block for each matrix along the last two axes; leading axes of length 1 are left out of the titles.
+    """One block for each matrix along the last two axes, with its index in the title where there are several.
 
-    ``bits`` writes unsigned integers in hexadecimal: they are bit patterns.
+    Where all spatial axes have length 1, batch and channels make one matrix. ``bits`` writes unsigned integers in
+    hexadecimal: they are bit patterns.
     """
     if array.size == 0:
         yield Block(title, (f"empty, of shape {array.shape}",))
         return
     table = array.reshape((1,) * max(0, 2 - array.ndim) + array.shape)
     write = hex if bits and array.dtype.kind == "u" else number
+    if prod(table.shape[2:]) == 1 and table.ndim > 2 and table.size > 1:
+        title += f"[:, :{', 0' * (table.ndim - 2)}]"
+        table = table.reshape(table.shape[:2])
     leading = table.shape[:-2]
     for index in np.ndindex(leading):
         where = "" if prod(leading) == 1 else f"[{', '.join(map(str, index))}]"

@@ -11,7 +11,7 @@ from rich.text import Text
 from convcheck.report.lines import labelled
 from convcheck.report.model import LawResult, Report
 
-__all__ = ["plural", "summary_lines"]
+__all__ = ["main_reason", "plural", "summary_lines", "why_not", "without_name"]
 
 STYLES = {"conforms": "bold green", "violated": "bold red"}
 STRENGTHS = {2: "pairs", 3: "triples"}
@@ -73,16 +73,27 @@ def _left_out(report: Report) -> Iterator[tuple[str, str]]:
     laws: dict[str, list[str]] = {}
     for result in report.results:
         if not (result.judged or result.violation):
-            laws.setdefault(why_not(result), []).append(result.law)
+            laws.setdefault(why_not(result, report.target), []).append(result.law)
     for i, (reason, names) in enumerate(laws.items()):
         yield "not judged" if i == 0 else "", f"{', '.join(names)}: {reason}"
     skipped: Counter[str] = Counter()
     for result in report.results:
         skipped.update(result.skipped if result.judged else {})
     for i, (reason, count) in enumerate(skipped.most_common()):
-        yield "skipped" if i == 0 else "", f"{plural(count, 'case')}: {reason}"
+        yield "skipped" if i == 0 else "", f"{plural(count, 'case')}: {without_name(reason, report.target)}"
 
 
-def why_not(result: LawResult) -> str:
+def why_not(result: LawResult, target: str) -> str:
     """Why a law was not judged: the reason given, or the commonest among its cases."""
-    return result.reason or max(result.skipped, key=lambda r: result.skipped[r], default="no case was drawn")
+    return without_name(result.reason or main_reason(result), target)
+
+
+def main_reason(result: LawResult) -> str:
+    """Return the commonest reason for which cases of a law were skipped."""
+    return max(result.skipped, key=lambda reason: result.skipped[reason], default="no case was drawn")
+
+
+def without_name(reason: str, target: str) -> str:
+    """Leave out the name of the target, which is at the head of the report: a line has little room."""
+    short = reason.removeprefix(f"{target}: ")
+    return short if short != reason else reason.replace(f"{target} does", "the target does", 1)

@@ -11,7 +11,7 @@ from convcheck.report.grouping import grouped
 from convcheck.report.lines import labelled
 from convcheck.report.model import LawResult, Report
 from convcheck.report.replay import Replay, replay_with
-from convcheck.report.summary import plural, summary_lines, why_not
+from convcheck.report.summary import main_reason, plural, summary_lines, why_not, without_name
 from convcheck.report.violation import group_lines
 
 __all__ = ["report_lines", "report_text", "violations_text"]
@@ -23,7 +23,7 @@ def report_lines(report: Report, width: int, replay: Replay, options: Sequence[s
     """Lines of a whole report, no wider than ``width`` but for what is to be copied."""
     yield from _head(report, width, options)
     yield Text()
-    yield from _laws(report.results, width)
+    yield from _laws(report, width)
     for group in grouped(report.violations):
         yield Text()
         yield from group_lines(group, width, replay)
@@ -55,11 +55,11 @@ def _head(report: Report, width: int, options: Sequence[str]) -> Iterator[Text]:
 # -- one line a law ------------------------------------------------------------------------------------------
 
 
-def _laws(results: Sequence[LawResult], width: int) -> Iterator[Text]:
+def _laws(report: Report, width: int) -> Iterator[Text]:
     """One line a law, chapter by chapter."""
-    room = max((len(result.law) for result in results), default=0) + 2
+    room = max((len(result.law) for result in report.results), default=0) + 2
     chapter = ""
-    for result in results:
+    for result in report.results:
         here = BY_NAME[result.law].chapter if result.law in BY_NAME else ""
         if here != chapter:
             yield Text(here, "bold")
@@ -67,16 +67,16 @@ def _laws(results: Sequence[LawResult], width: int) -> Iterator[Text]:
         mark, style = MARKS[result.status]
         name = result.law.ljust(room)
         before = f"  {mark:<8}  {name}"
-        remark = _remark(result)
+        remark = _remark(result, report.target)
         yield Text().append(f"  {mark:<8}", style).append(f"  {name}").append(_cut(remark, width - len(before)))
 
 
-def _remark(result: LawResult) -> str:
+def _remark(result: LawResult, target: str) -> str:
     """Return what is worth saying of a law on one line."""
     if result.violation and not result.judged:
         return result.violation.reason
     if not result.judged:
-        return why_not(result)
+        return why_not(result, target)
     parts = [f"{result.failed:,} of {plural(result.judged, 'case')} fail" + "s" * (result.failed == 1)]
     if not result.violation:
         parts = [plural(result.judged, "case")]
@@ -86,7 +86,7 @@ def _remark(result: LawResult) -> str:
             parts.append("nothing but zeros, shapes or exceptions is compared")
     if result.skipped:
         count = sum(result.skipped.values())
-        parts.append(f"{count:,} skipped: {max(result.skipped, key=lambda r: result.skipped[r])}")
+        parts.append(f"{count:,} skipped: {without_name(main_reason(result), target)}")
     return "; ".join(parts)
 
 

@@ -29,7 +29,7 @@ def group_lines(group: Group, width: int, replay: Replay) -> Iterator[Text]:
     if group.rest:
         others = "another law fails" if len(group.rest) == 1 else f"{len(group.rest)} other laws fail"
         yield Text()
-        yield Text(f"  {others}, evidently for the same reason:")
+        yield Text(f"  {others}, {'evidently' if group.evident else 'perhaps'} for the same reason:")
         yield from (Text(f"    {violation.case}") for violation in group.rest)
 
 
