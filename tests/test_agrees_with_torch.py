@@ -118,7 +118,7 @@ def test_torch_stays_within_the_bound_of_the_oracle_with_every_parameter(device,
 
 
 @unhurried
-@given(layers("exact", ("f64", "f32", "i64", "i32")))
+@given(layers("exact", ("f64", "f32", "i64")))  # of the integers, torch dilates int64 only
 def test_torch_equals_the_oracle_on_exact_operands_with_every_parameter(drawn):
     problem, both = drawn
     expected = expect(Map.FORWARD, problem, both, Numerics()).value

@@ -15,7 +15,7 @@ from convcheck.problem import Map, Problem
 from convcheck.space import CLASSES, NEEDS, Space, classify, impossible, seeded
 from convcheck.strategies import problems
 
-EVERYTHING = Capabilities((1, 2, 3), tuple(DTYPES), frozenset(FEATURES), tuple(Map), work_limit=10**9)
+EVERYTHING = Capabilities((1, 2, 3), tuple(DTYPES), frozenset(FEATURES), tuple(Map), work_limit=10**18)
 BARE = Capabilities((2,), ("f32",))
 
 #: parameters whose class a built problem is in whenever the row that it was built of is possible
