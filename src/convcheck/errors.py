@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 __all__ = [
     "ConvcheckError",
     "DtypeError",
@@ -11,7 +13,13 @@ __all__ = [
     "MisshapenError",
     "UnsupportedError",
     "UsageError",
+    "is_interrupt",
 ]
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an exception is the user's Ctrl-C; in a worker, which ignores the signal, it is the target's own."""
+    return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
 
 
 class ConvcheckError(Exception):

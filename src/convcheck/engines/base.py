@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -12,7 +11,7 @@ import numpy as np
 
 from convcheck.bounds import Numerics, expect, is_exact
 from convcheck.dtypes import DTYPES
-from convcheck.errors import MisshapenError, TargetRaisedError, UnsupportedError
+from convcheck.errors import MisshapenError, TargetRaisedError, UnsupportedError, is_interrupt
 from convcheck.layouts import TELLTALE
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
@@ -167,8 +166,8 @@ class Conv:
         except BaseException as error:
             if _out_of_memory(error):
                 when_out_of_memory()
-            if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-                raise  # the user's; in a worker, which ignores the signal, it is the target's own
+            if is_interrupt(error):
+                raise
             raise TargetRaisedError(f"{type(error).__name__}: {_first_line(error)}") from error
         finally:
             if os.getpid() != process:

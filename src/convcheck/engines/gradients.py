@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from convcheck.errors import is_interrupt
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
 
@@ -43,8 +44,8 @@ def _torch_backward(caller: Any, sample: Problem) -> Backward | None:
     try:
         operands = Operands(*(make(sample, role, Fill("dense", 3)) for role in Map.GRAD_INPUT.roles))
         differentiable = bool(forward(Map.GRAD_INPUT, sample, operands)[0].requires_grad)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: BLE001 - a target that cannot run with gradients offers none
+    except BaseException as error:  # a target that cannot run with gradients offers none
+        if is_interrupt(error):
+            raise
         return None
     return backward if differentiable else None

@@ -15,6 +15,7 @@ from convcheck.bounds import Numerics, expect
 from convcheck.dtypes import DTYPES
 from convcheck.engines.arrays import ArrayKind
 from convcheck.engines.signature import Signature
+from convcheck.errors import is_interrupt
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
 
@@ -98,9 +99,9 @@ class Prober:
         """Return the result, or None where the target raises or returns what is no array of its kind."""
         try:
             return self._attempt(caller, problem, operands)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # noqa: BLE001 - a probe asks; any answer but an array is a no
+        except BaseException as error:  # a probe asks; any answer but an array is a no
+            if is_interrupt(error):
+                raise
             return None
 
     def _attempt(self, caller: Any, problem: Problem, operands: Operands | None) -> Array:
@@ -123,9 +124,9 @@ class Prober:
             self._attempt(caller, problem, None)
         except NotImplementedError:
             return True
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # noqa: BLE001 - any other exception is for the laws to judge
+        except BaseException as error:  # any other exception is for the laws to judge
+            if is_interrupt(error):
+                raise
             return False
         return False
 

@@ -81,9 +81,7 @@ def _parameters(function: Callable[..., Any], label: str) -> list[inspect.Parame
     except ValueError:
         found = re.match(r"\s*\w+\(([^)]*)\)", inspect.getdoc(function) or "")
         if not found:
-            raise UsageError(
-                f"{label} has no signature that can be read; wrap it in a function that has one"
-            ) from None
+            raise UsageError(f"{label} has no signature that can be read; wrap it in a function that has one") from None
     parameters = []
     for text in filter(None, (word.strip() for word in found[1].split(","))):
         if text in ("*", "/"):

@@ -234,4 +234,3 @@ def _as_tuple(ndim: Sequence[int] | int | None) -> tuple[int, ...]:
         if value not in (1, 2, 3):
             raise UsageError(f"ndim is {value!r}; convolutions have 1, 2 or 3 spatial axes")
     return wanted
-

@@ -55,9 +55,7 @@ class Supervisor:
         self._context.set_forkserver_preload(["convcheck.isolation.preload"])
         self._workers: list[_Worker | None] = [None] * workers
 
-    def run(
-        self, tasks: Iterator[tuple[Any, ...]]
-    ) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    def run(self, tasks: Iterator[tuple[Any, ...]]) -> Iterator[tuple[tuple[Any, ...], Any]]:
         """Run tasks (name, arguments...), yielding (task, result); a `Death` is the result of one that died of it.
 
         Tasks that ran out are asked for again after every answer, since that may bring new ones.
@@ -114,8 +112,10 @@ class Supervisor:
             self._bury(slot)
         for stray in _descendants(os.getpid()):
             with suppress(psutil.Error):
-                if stray.ppid() == os.getpid() and "CONVCHECK_RUN" in stray.environ() and _is_fork(stray):
-                    stray.kill()
+                if stray.ppid() == os.getpid() and _is_fork(stray):
+                    if stray.status() != psutil.STATUS_ZOMBIE and "CONVCHECK_RUN" in stray.environ():
+                        stray.kill()
+                    stray.wait(timeout=1)  # adopted, so ours to reap
 
     def __enter__(self) -> Supervisor:
         return self

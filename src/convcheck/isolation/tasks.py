@@ -56,6 +56,7 @@ class Context:
 
 def infer(context: Context, spec: Spec, avoid: frozenset[str]) -> Engine:
     """Find out what the target takes; probes that killed an earlier worker are left out."""
+
     def announce(line: str) -> None:
         context.ledger.clear()
         context.ledger.write(line, 0)
