@@ -19,6 +19,7 @@ Array = np.ndarray[Any, Any]
 def make(**options: Any) -> Engine:
     """Make the engine; options are those of `convcheck.engines.wrap.wrap`."""
     defaults: dict[str, Any] = {"ndim": (1, 2, 3), "array": "numpy", "style": "functional"}
+    defaults["dtypes"] = ("f32", "f64", "i64", "i32")  # what scipy.signal.correlate takes
     engine = wrap(_correlate, name="scipy", **(defaults | options))
     return engine.replace(versions=(*engine.versions, f"scipy {scipy.__version__}"))
 

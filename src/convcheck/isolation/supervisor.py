@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from convcheck.errors import UsageError
 from convcheck.isolation.ledger import Entry, Ledger
 from convcheck.isolation.sandbox import OVER_MEMORY
 from convcheck.isolation.tasks import work
@@ -80,7 +81,10 @@ class Supervisor:
     def _worker(self, slot: int) -> _Worker:
         worker = self._workers[slot]
         if worker is None:
-            worker = self._workers[slot] = _Worker(self._context, self.limits.memory)
+            try:
+                worker = self._workers[slot] = _Worker(self._context, self.limits.memory)
+            except (EOFError, ConnectionError) as error:  # the fork server, which imports the target, has died
+                raise UsageError("the target does not survive being imported") from error
         return worker
 
     def _finished(self, slots: list[int]) -> list[int]:
