@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
@@ -14,7 +14,7 @@ from convcheck.claim import Claim, judge
 from convcheck.problem import Map
 from convcheck.strategies import operands, problems
 
-unhurried = settings(deadline=None, max_examples=60)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 LOOPS = {1: corr1d, 2: corr2d, 3: corr3d}
 SMALL = {"size": ("tiny",), "kernel": ("small", "unit", "even", "odd", "mixed", "full")}
 

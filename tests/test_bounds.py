@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convcheck import bounds
@@ -18,7 +18,7 @@ from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract, exact, gather
 from convcheck.strategies import problems
 
-unhurried = settings(deadline=None, max_examples=60)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 
 FLOATS = ("f64", "f32", "f16", "bf16")
 LINE = Problem(size=(6,), kernel=(4,), channels=3, dtype="f32")
@@ -70,6 +70,7 @@ def test_gamma_takes_a_number_of_terms_an_element():
     assert gamma(np.array([0, 1, 2]), 0.25).tolist() == [0.0, 1 / 3, 1.0]
 
 
+@unhurried
 @given(st.integers(0, 10**6), st.sampled_from([2.0**-53, 2.0**-24, 2.0**-11]))
 def test_gamma_is_at_least_the_growth_of_that_many_roundings(terms, roundoff):
     assert np.expm1(terms * np.log1p(roundoff)) <= gamma(terms, roundoff) * (1 + 1e-12)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convcheck.bounds import Numerics
@@ -176,7 +176,7 @@ def test_layouts_are_of_every_kind():
     assert found == set(LAYOUTS)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(("f64", "f32", "f16", "bf16")), st.integers(0, 99))
 @pytest.mark.parametrize(("which", "summed"), [(Map.FORWARD, (1, 1)), (Map.GRAD_INPUT, (1, 0))])
 def test_cancelling_operands_repeat_and_oppose_each_other_along_the_axis_that_is_summed(which, summed, dtype, seed):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations, product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convcheck.covering import combinations_of, possible_combinations, rows
@@ -33,7 +33,7 @@ def test_every_possible_combination_is_covered(table, strength):
     assert missing(table, strength) == set()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=15)
 @given(some_features, st.sampled_from([(1,), (2,), (1, 2, 3)]))
 def test_every_possible_pair_is_covered_whatever_an_engine_offers(features, ndims):
     table = tuple(Space(Capabilities(ndims, ("f32", "i32"), features)).table.items())

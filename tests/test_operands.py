@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convcheck.dtypes import DTYPES
@@ -14,7 +14,7 @@ from convcheck.operands import FILLS, Fill, make
 from convcheck.problem import Problem
 from convcheck.strategies import problems
 
-unhurried = settings(deadline=None)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 PROBLEM = Problem(size=(2, 3), kernel=(2, 2), channels=2, dtype="f64", bias=True)
 ROLES = ("x", "w", "y", "bias")
@@ -87,6 +87,7 @@ def test_an_operand_has_the_shape_of_its_role_and_the_problem_s_dtype(problem, f
     assert (array.shape, array.dtype) == (problem.shapes[role], DTYPES[problem.dtype].numpy)
 
 
+@unhurried
 @given(fills())
 def test_the_word_of_any_fill_parses_back(fill):
     assert Fill.parse(str(fill)) == fill

@@ -6,7 +6,7 @@ from math import floor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convcheck import Problem, corr1d, corr2d, corr3d
@@ -16,7 +16,7 @@ from convcheck.reference.loops import correlate_by_definition
 from convcheck.reference.maps import contract
 from convcheck.strategies import problems
 
-unhurried = settings(deadline=None)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LOOPS = {1: corr1d, 2: corr2d, 3: corr3d}
 
 
@@ -31,6 +31,7 @@ def sizes(draw, *, fits=True):
     return tuple(size), tuple(kernel)
 
 
+@unhurried
 @given(sizes())
 def test_the_loops_give_n_less_k_plus_one_on_every_axis(drawn):
     size, kernel = drawn
@@ -38,6 +39,7 @@ def test_the_loops_give_n_less_k_plus_one_on_every_axis(drawn):
     assert expected == LOOPS[len(size)](np.ones(size), np.ones(kernel)).shape
 
 
+@unhurried
 @given(sizes())
 def test_a_problem_has_n_less_k_plus_one_on_every_axis(drawn):
     size, kernel = drawn
@@ -45,6 +47,7 @@ def test_a_problem_has_n_less_k_plus_one_on_every_axis(drawn):
     assert expected == Problem(size=size, kernel=kernel).output
 
 
+@unhurried
 @given(sizes())
 def test_an_output_that_is_padded_back_has_the_size_of_the_input(drawn):
     size, kernel = drawn
@@ -52,6 +55,7 @@ def test_an_output_that_is_padded_back_has_the_size_of_the_input(drawn):
     assert size == Problem(size=size, kernel=kernel, padding=padding).output
 
 
+@unhurried
 @given(sizes(fits=False))
 def test_a_kernel_that_does_not_fit_has_no_output(drawn):
     size, kernel = drawn

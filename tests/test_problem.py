@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convcheck.dtypes import DTYPES
@@ -11,7 +11,7 @@ from convcheck.errors import ParseError, ShapeError
 from convcheck.problem import Map, Problem, output_size
 from convcheck.strategies import problems
 
-unhurried = settings(deadline=None)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LAYER = Problem(
     size=(5, 7),
@@ -47,6 +47,7 @@ def test_output_size_is_the_textbook_formula(expected, size, kernel, options):
     assert expected == output_size(size, kernel, **options)
 
 
+@unhurried
 @given(
     size=st.integers(0, 12),
     kernel=st.integers(1, 5),

@@ -7,7 +7,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convcheck.cases import Case
@@ -137,7 +137,7 @@ def test_no_dtype_is_taken_that_would_change_the_operands():
     assert (small.problem.dtype, float(small.operands().a.max())) == ("f64", 2.0**52 + 1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(
     st.sampled_from(["definition", "accuracy", "layout-free", "small-scope", "bias-adds"]), st.integers(0, 7), st.data()
 )

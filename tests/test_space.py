@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convcheck.dtypes import DTYPES
@@ -85,28 +85,28 @@ def test_a_law_bounds_the_work_of_its_problems():
     assert Space.of(BARE.__class__((2,), ("f32",), work_limit=5), law, Map.FORWARD).work_limit == 5
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(possible_rows, st.integers(0, 99))
 def test_a_possible_row_is_built_into_a_valid_problem(row, seed):
     problem = Space(EVERYTHING).build(seeded(seed), row)
     assert (problem.is_valid, EVERYTHING.admits(problem)) == (True, "")
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(possible_rows, st.integers(0, 99))
 def test_a_problem_is_in_the_classes_of_its_row(row, seed):
     found = classify(Space(EVERYTHING).build(seeded(seed), row))
     assert {name: row[name] for name in KEPT} == {name: found[name] for name in KEPT}
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(tuple(CLASSES)), st.integers(0, 6)), st.integers(0, 99))
 def test_what_a_row_does_not_name_is_chosen_freely(choice, seed):
     row = {name: CLASSES[name][index % len(CLASSES[name])] for name, index in choice.items()}
     assert Space(EVERYTHING).build(seeded(seed), row).is_valid
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 9_999), st.sampled_from((20, 1_000, 100_000)))
 def test_channels_and_images_stay_below_the_work_limit(seed, limit):
     offered = Capabilities((1, 2), ("f32",), frozenset(FEATURES), work_limit=limit)
@@ -143,7 +143,7 @@ def test_a_seeded_chooser_picks_every_option():
     assert {choose.pick("abc") for _ in range(100)} == set("abc")
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(problems(dtypes=tuple(DTYPES)))
 def test_every_problem_has_a_class_of_every_parameter(problem):
     assert set(classify(problem)) == set(CLASSES)

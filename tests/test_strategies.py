@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import Phase, find, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from convcheck.bounds import is_exact
@@ -17,8 +17,14 @@ from convcheck.problem import Map, Problem
 from convcheck.space import CLASSES, Space, classify, seeded
 from convcheck.strategies import cases, operands, problems
 
-unhurried = settings(deadline=None)
-steady = settings(deadline=None, derandomize=True, database=None, phases=[Phase.generate, Phase.shrink])
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+steady = settings(
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate, Phase.shrink],
+)
 small = {"size": ("tiny",)}
 capabilities = st.builds(
     Capabilities,
@@ -138,7 +144,7 @@ def test_case_lines_of_every_law_parse_back():
     offered = Capabilities((1, 2, 3), tuple(DTYPES), frozenset(FEATURES), tuple(Map), work_limit=1_000)
     engine = engine_with(offered)
 
-    @settings(deadline=None, max_examples=10)
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=10)
     @given(st.data())
     def each(data):
         for law in LAWS:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convcheck import corr1d, corr2d, corr3d
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
 
-unhurried = settings(deadline=None, max_examples=60)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 LOOPS = {1: corr1d, 2: corr2d, 3: corr3d}
 
 

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convcheck.dtypes import DTYPES
@@ -17,7 +17,7 @@ from convcheck.problem import Map, Problem
 from convcheck.reference.impulses import certify, impulse_call
 from convcheck.reference.maps import contract
 
-unhurried = settings(deadline=None, max_examples=60)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 
 GROUPED = Problem(
     size=(3, 2),

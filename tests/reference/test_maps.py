@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convcheck.operands import Fill, Operands, make
@@ -20,7 +20,7 @@ from convcheck.reference.loops import (
 from convcheck.reference.maps import contract, exact, gather, scatter, taps
 from convcheck.strategies import problems
 
-unhurried = settings(deadline=None)
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 small = problems(needs={"size": ("tiny", "unit-axis")}, work_limit=2_000)
 floats = problems(needs={"size": ("tiny",), "kernel": ("small", "unit", "full")}, work_limit=400)
@@ -65,7 +65,7 @@ def test_every_map_equals_its_definition_on_integers(problem, which):
     assert expected.tolist() == contract(which, problem, *operands, number=np.int64).tolist()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40)
 @given(floats, st.sampled_from(Map))
 def test_every_map_equals_its_definition_in_fractions(problem, which):
     operands = operands_of(problem.replace(dtype="f64"), which, "normal")
@@ -155,6 +155,7 @@ def test_taps_relate_input_and_output_positions(line, expected):
     assert expected == found
 
 
+@unhurried
 @given(small)
 def test_taps_are_exactly_the_pairs_with_q_equal_to_sp_plus_dk_less_the_padding(problem):
     related = [
