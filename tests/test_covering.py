@@ -94,3 +94,10 @@ def test_combinations_of_a_row_are_in_alphabetical_order():
     row = {"stride": "one", "bias": "no", "ndim": "1"}
     expected = list(combinations([("bias", "no"), ("ndim", "1"), ("stride", "one")], 2))
     assert expected == list(combinations_of(row, 2))
+
+
+def test_a_pair_that_leaves_a_third_parameter_no_class_is_given_up():
+    """A kernel of one element excludes "same", a dilation of one "below-dilation": together they leave no padding."""
+    table = (("dilation", ("one", "two")), ("kernel", ("unit", "odd")), ("padding", ("same", "below-dilation")))
+    found = {(row["dilation"], row["kernel"]) for row in rows(table, 2)}
+    assert found == {("one", "odd"), ("two", "unit"), ("two", "odd")}

@@ -109,3 +109,7 @@ except ImportError as error:
     print(error)
 """
     assert "torch" in python(code)
+
+
+def test_strategies_are_imported_when_they_are_first_used():
+    assert python("import convcheck; print(convcheck.strategies.__name__)") == "convcheck.strategies"

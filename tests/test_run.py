@@ -299,3 +299,20 @@ def test_options_of_the_target_are_passed_on():
 def test_a_function_without_the_option_is_the_other_convention_s():
     report = verify(lambda X, K: np.convolve(X, K, "valid"), ndim=1, profile=FEW, laws=("definition",))
     assert not report.ok
+
+
+def test_an_interrupt_while_a_case_is_made_smaller_keeps_the_case_as_it_was_found():
+    told = []
+
+    def interrupted(which, problem, operands):
+        if told:
+            raise KeyboardInterrupt
+        return right(which, problem, operands) + 1
+
+    report = run(interrupted, laws=("mass",), progress=told.append)
+    assert (report.interrupted, [v.case == v.found for v in report.violations]) == (True, [True])
+
+
+def test_a_target_that_could_not_be_called_at_all_is_judged_by_no_law():
+    result = result_of(run(offered=Capabilities((), ())), "definition")
+    assert (result.status, result.reason) == ("not judged", "the target does not survive being called")

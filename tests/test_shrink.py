@@ -202,3 +202,22 @@ def test_every_move_proposes_cases_of_the_same_law_that_fit():
 )
 def test_fewer_elements_then_smaller_parameters_then_plainer_fills_are_simpler(simpler, harder):
     assert complexity(Case.parse(simpler)) < complexity(Case.parse(harder))
+
+
+def test_padding_by_name_is_given_up_where_it_does_not_matter():
+    case = Case.parse("definition i5x5 k3x3 psame:1x1 x=ones w=ones")
+    small = shrink(case, lambda c: max(c.problem.kernel) > 2)
+    assert not small.problem.same
+
+
+def test_padding_by_name_is_kept_where_it_matters():
+    case = Case.parse("definition i5x5 k3x3 psame:1x1 x=ones w=ones")
+    small = shrink(case, lambda c: c.problem.same)
+    assert str(small) == SMALLEST.replace("p0", "psame:0")
+
+
+def test_values_of_many_points_are_left_as_they_are():
+    points = ";".join(f"0,0,{i}=5" for i in range(13))
+    case = Case.parse(f"definition i13 k1 x=points@{points} w=zeros")
+    small = shrink(case, lambda c: np.count_nonzero(c.operands().a == 5) == 13)
+    assert small == case

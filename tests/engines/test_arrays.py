@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import ml_dtypes
 import numpy as np
@@ -106,3 +107,14 @@ def test_a_library_that_is_not_installed_is_an_error_that_says_so(name, monkeypa
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UsageError, match=f"{name} arrays need {name}, which cannot be imported"):
         kind_named(name)
+
+
+def test_jax_is_told_to_keep_64_bits(monkeypatch):
+    """Or float64 operands would silently become float32; a stand-in shows it where jax is not installed."""
+    told = {}
+    stand_in = SimpleNamespace(
+        config=SimpleNamespace(update=told.__setitem__), Array=np.ndarray, numpy=np, __version__="0.9"
+    )
+    monkeypatch.setitem(sys.modules, "jax", stand_in)
+    jax_kind = kind_named("jax")
+    assert (told, jax_kind.version(), jax_kind.owns(np.ones(1))) == ({"jax_enable_x64": True}, "jax 0.9", True)
