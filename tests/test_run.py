@@ -223,12 +223,12 @@ def test_the_same_seed_gives_the_same_run():
 
 
 def test_the_same_seed_gives_the_same_counterexamples():
-    one, two = (run(last_tap_dropped, laws=("definition", "mass"), seed=5).violations for _ in range(2))
+    one, two = (run(last_tap_dropped, laws=("mass",), seed=5).violations for _ in range(2))
     assert [(str(v.found), str(v.case)) for v in one] == [(str(v.found), str(v.case)) for v in two]
 
 
 def test_another_seed_gives_another_run():
-    one, two = (run(last_tap_dropped, laws=("definition",), seed=seed).violations[0].found for seed in (0, 1))
+    one, two = (run(last_tap_dropped, laws=("mass",), seed=seed).violations[0].found for seed in (0, 1))
     assert str(one) != str(two)
 
 
