@@ -33,8 +33,8 @@ def weights_shared(conv: Conv, problem: Problem, operands: Operands) -> Claim:
             if all(0 <= at < size for at, size in zip(q, problem.size, strict=True)):
                 shared[(*out, *q)] = operands.b[(0, 0, *tap)]
     # where the offset is a tap, every pair of positions with that offset carries that tap's weight
-    taps = shared != 0
-    return Claim(np.where(taps, dense, 0), shared, _scalar(conv.slack_of_impulses(problem, operands.b)))
+    realised = np.where(shared != 0, dense, np.zeros((), dense.dtype))
+    return Claim(realised, shared, _scalar(conv.slack_of_impulses(problem, operands.b)))
 
 
 def local(conv: Conv, problem: Problem, operands: Operands) -> Claim:
