@@ -97,3 +97,14 @@ def test_an_adapter_without_its_library_is_an_error_that_says_so(name, monkeypat
 def test_scipy_refuses_what_is_no_convolution(shapes, options, message):
     with pytest.raises(ValueError, match=message):
         _correlate(*map(np.ones, shapes), **options)
+
+
+def test_torch_says_what_it_has_not_implemented_and_what_is_wrong():
+    torch = pytest.importorskip("torch")
+    from convcheck.engines.torch_adapter import _conv
+
+    line = torch.ones((1, 1, 5), dtype=torch.int8)
+    with pytest.raises(NotImplementedError, match="not implemented for 'Char'"):
+        _conv(line, line[..., :2], dilation=2)
+    with pytest.raises(RuntimeError, match=r"(?i)kernel size"):
+        _conv(line[..., :2].float(), line.float())

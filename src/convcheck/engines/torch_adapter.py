@@ -32,4 +32,9 @@ def _conv(
         4: torch.nn.functional.conv2d,
         5: torch.nn.functional.conv3d,
     }[x.ndim]
-    return function(x, w, bias, stride, padding, dilation, groups)
+    try:
+        return function(x, w, bias, stride, padding, dilation, groups)
+    except RuntimeError as error:  # before 2.5 torch did not say NotImplementedError
+        if "not implemented for" in str(error):
+            raise NotImplementedError(str(error)) from error
+        raise
