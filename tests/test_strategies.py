@@ -123,7 +123,8 @@ def test_strict_operands_have_sums_that_the_output_s_type_holds(recipe, problem,
     problem = problem if which is Map.FORWARD else problem.replace(bias=False)
     drawn = data.draw(operands(problem, which=which, recipe=recipe))
     numerics = engine_with(Capabilities((1,), ("f32",))).numerics
-    assert is_exact(which, problem, drawn, numerics, stored=True)
+    too_many = problem.terms(which) + problem.bias > 2 ** DTYPES[problem.dtype].precision  # for ones, even
+    assert too_many or is_exact(which, problem, drawn, numerics, stored=True)
 
 
 @unhurried
