@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ def additive_in_input(conv: Conv, problem: Problem, operands: Operands) -> Claim
     other = _backwards(a)
     parts = wide(conv(problem, a, b)) + wide(conv(problem, other, b))
     left = conv(problem, a + other, b)
-    return Claim(left, parts.astype(left.dtype), 4 * conv.slack(problem, operands, summed=True))
+    given = (Operands(a, b), Operands(other, b), Operands(a + other, b))
+    return Claim(left, parts.astype(left.dtype), _total_slack(conv, problem, given))
 
 
 def additive_in_weight(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -34,7 +36,8 @@ def additive_in_weight(conv: Conv, problem: Problem, operands: Operands) -> Clai
     other = _backwards(b)
     parts = wide(conv(problem, a, b)) + wide(conv(problem, a, other))
     left = conv(problem, a, b + other)
-    return Claim(left, parts.astype(left.dtype), 4 * conv.slack(problem, operands, summed=True))
+    given = (Operands(a, b), Operands(a, other), Operands(a, b + other))
+    return Claim(left, parts.astype(left.dtype), _total_slack(conv, problem, given))
 
 
 def homogeneous(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -110,6 +113,11 @@ def convolution_theorem(conv: Conv, problem: Problem, operands: Operands) -> Cla
     product = np.fft.irfftn(spectra[0] * spectra[1], y.shape[2:], axes)
     slack = np.asarray(_slack_of_full(conv, problem, x, w))
     return Claim(y, np.rint(product).astype(y.dtype), slack)
+
+
+def _total_slack(conv: Conv, problem: Problem, calls: Sequence[Operands]) -> Any:
+    """Sum of the errors that several results may carry together."""
+    return sum(conv.slack(problem, operands, summed=True) for operands in calls)
 
 
 def _backwards(array: Array) -> Array:
