@@ -31,8 +31,8 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "filters": ("one", "few", "odd", "vector", "around", "wide"),
     "groups": ("one", "several", "depthwise", "multiplier"),
     "kernel": ("small", "unit", "even", "odd", "mixed", "full", "large"),
-    "stride": ("one", "two", "three", "above-kernel", "unequal"),
-    "dilation": ("one", "two", "three", "unequal"),
+    "stride": ("one", "two", "more", "above-kernel", "unequal"),
+    "dilation": ("one", "two", "more", "unequal"),
     "padding": ("none", "symmetric", "unequal", "two-sided", "below-dilation", "at-least-kernel", "same"),
     "size": ("tiny", "narrow", "vector", "uneven", "unit-axis", "large"),
     "bias": ("no", "yes"),
@@ -62,7 +62,7 @@ COUNTS: dict[str, tuple[int, ...]] = {
     "odd": (5, 6, 7, 9),
     "vector": (8, 16),
     "around": (10, 11, 12, 13, 15, 17, 31, 33),
-    "wide": (32, 48, 63, 64, 65),
+    "wide": (32, 48, 63, 64, 65, 129),
 }
 
 
@@ -108,7 +108,7 @@ class Chooser(Protocol):
 class Space:
     """The problems that an engine supports and a law needs, as the classes that are allowed, by parameter.
 
-    ``needs`` restricts parameters to classes, as ``{"dilation": ("two", "three")}``.
+    ``needs`` restricts parameters to classes, as ``{"dilation": ("two", "more")}``.
     """
 
     capabilities: Capabilities
@@ -174,7 +174,7 @@ class _Builder:
         """Choose kernel, dilation, padding and sizes, then as many channels as the work allows."""
         ndim = int(self.cls["ndim"])
         kernel = self.kernel(ndim)
-        dilation = self.per_axis("dilation", {"one": 1, "two": 2, "three": 3}, ndim)
+        dilation = self.per_axis("dilation", {"one": 1, "two": 2, "more": self.choose.pick((3, 3, 4, 5))}, ndim)
         stride = self.stride(kernel)
         reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
         same = self.cls["padding"] == "same" and "same-padding" in self.offered.features
@@ -201,7 +201,7 @@ class _Builder:
             "unit": (1,),
             "even": (2, 4, 6),
             "odd": (3, 5),
-            "large": (8, 9, 11, 13) if ndim < 3 else (4, 5),
+            "large": (8, 9, 11, 13, 17) if ndim < 3 else (4, 5),
         }.get(name, (2, 1, 3))
         sizes = [pick(options) for _ in range(ndim)]
         if name == "mixed":
@@ -229,7 +229,7 @@ class _Builder:
             extra = self.choose.integer(1, 2)
             uneven = "unequal-stride" in self.offered.features
             return tuple((k if uneven else max(kernel)) + extra for k in kernel)
-        return self.per_axis("stride", {"one": 1, "two": 2, "three": 3}, len(kernel))
+        return self.per_axis("stride", {"one": 1, "two": 2, "more": self.choose.pick((3, 3, 4, 5))}, len(kernel))
 
     def padding(self, reach: Sizes, dilation: Sizes) -> tuple[tuple[int, int], ...]:
         name, choose, ndim = self.cls["padding"], self.choose, len(reach)
@@ -268,7 +268,7 @@ class _Builder:
         elif name == "unit-axis":
             tiny[special] = 1
         elif name == "large":
-            tiny[special] = choose.pick((127, 128, 129, 255, 256, 257, 300, 513, 1025))
+            tiny[special] = choose.pick((127, 128, 129, 255, 256, 257, 300, 513, 1025, 2049))
         return tuple(map(max, tiny, least))
 
     def widen(self, spatial: Problem) -> Problem:
@@ -285,7 +285,7 @@ class _Builder:
         else:
             channels = min(choose.pick(COUNTS[cls["channels"]]), max(1, left // groups))
             filters = min(choose.pick(COUNTS[cls["filters"]]), max(1, left // (groups * channels)))
-        batch = choose.integer(2, 5) if cls["batch"] == "several" else 1
+        batch = choose.pick((2, 3, 4, 5, 2, 3, 4, 9, 17)) if cls["batch"] == "several" else 1
         batch = max(1, min(batch, left // (groups * channels * filters)))
         return spatial.replace(batch=batch, groups=groups, channels=groups * channels, filters=groups * filters)
 
@@ -308,7 +308,7 @@ _EXCLUSIONS: tuple[tuple[str, tuple[str, ...], str, tuple[str, ...]], ...] = (
     ("groups", ("depthwise", "multiplier"), "channels", _ABOVE_ONE),
     ("groups", ("depthwise",), "filters", _ABOVE_ONE),
     ("groups", ("multiplier",), "filters", ("one", "odd", "vector", "around", "wide")),
-    ("padding", ("same",), "stride", ("two", "three", "above-kernel", "unequal")),
+    ("padding", ("same",), "stride", ("two", "more", "above-kernel", "unequal")),
     ("padding", ("same",), "kernel", ("unit",)),
     ("padding", ("below-dilation",), "dilation", ("one", "unequal")),
     ("ndim", ("1",), "stride", ("unequal",)),
@@ -348,7 +348,7 @@ def _kernel_class(p: Problem) -> str:
 
 
 def _value_class(values: Sizes) -> str:
-    return "unequal" if len(set(values)) > 1 else {1: "one", 2: "two", 3: "three"}.get(values[0], "more")
+    return "unequal" if len(set(values)) > 1 else {1: "one", 2: "two"}.get(values[0], "more")
 
 
 def _stride_class(p: Problem) -> str:

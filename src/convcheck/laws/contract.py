@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from convcheck.bounds import expect
 from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Conv
-from convcheck.errors import TargetRaisedError, UnsupportedError
-from convcheck.laws.arrangement import bits, flat
+from convcheck.errors import ShapeError, TargetRaisedError, UnsupportedError
+from convcheck.laws.arrangement import bits, flat, wide
 from convcheck.laws.invalid import invalid_calls
 from convcheck.laws.law import ALL_MAPS, Law
 from convcheck.operands import Operands
-from convcheck.problem import Problem
+from convcheck.problem import Map, Problem
 
 __all__ = ["LAWS"]
 
@@ -32,22 +35,38 @@ def shape_dtype_kept(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 
 def inputs_untouched(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """x, w and b have the same bits after a call as before."""
-    given = [array for array in operands if array is not None]
-    before = [bits(array.copy()) for array in given]
+    """x, w and b, and the memory around them, have the same bits after a call as before, however they are laid out."""
+    owners = [_owner(array) for array in operands if array is not None]
+    before = [bits(array.copy()) for array in owners]
     conv(problem, *operands)
-    return Claim(flat(*map(bits, given)), flat(*before), note="bit patterns of the operands")
+    return Claim(flat(*map(bits, owners)), flat(*before), note="bit patterns of the operands' memory")
+
+
+def _owner(array: Array) -> Array:
+    """Return the array that owns the memory in which an operand lies."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def output_owned(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """A result shares no memory with an operand, nor with the result of another call."""
+    """A result shares no memory with an operand, nor with the result of another call; a copy is a copy."""
     first = conv(problem, *operands)
     kept = first.copy()
-    shared = any(np.shares_memory(first, array) for array in operands if array is not None)
+    shared = [np.shares_memory(first, array) for array in operands if array is not None]
+    if conv.map is Map.FORWARD:
+        shared.append(_identity_returns_its_input(conv, problem, operands.a))
     conv(problem, -operands.a, *operands[1:])
     return Claim(
-        flat(bits(first), [shared]), flat(bits(kept), [False]), note="bit patterns, and whether memory is shared"
+        flat(bits(first), shared), flat(bits(kept), [False] * len(shared)), note="bit patterns, and shared memory"
     )
+
+
+def _identity_returns_its_input(conv: Conv, problem: Problem, x: Array) -> bool:
+    """Whether a kernel of one tap, 1, gives back the memory of x instead of a copy."""
+    identity = Problem(dtype=problem.dtype, size=problem.size, kernel=(1,) * problem.ndim)
+    image = x[:1, :1].copy()
+    return bool(np.shares_memory(image, conv(identity, image, np.ones(identity.shapes["w"], x.dtype))))
 
 
 def deterministic(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -58,19 +77,66 @@ def deterministic(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 
 def stateless(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """A result depends on its operands alone, not on the calls before it: of equal shapes, with other values."""
+    """A result depends on its operands alone, not on the calls before it: other values, parameters, types, failures."""
+    left, right, bound = [], [], []
+
+    def call(asked: Problem, given: Operands) -> None:
+        try:
+            got = conv(asked, *given)
+        except UnsupportedError:
+            return
+        expected = expect(conv.map, asked, given, conv.numerics)
+        left.append(wide(got.ravel()))
+        right.append(np.asarray(expected.value).astype(left[-1].dtype).ravel())
+        bound.append(np.broadcast_to(expected.bound, got.shape).ravel())
+
     a, b, bias = operands
-    first = conv(problem, a, b, bias).copy()
-    conv(problem, a, _changed(b), bias)  # a cache keyed by shape, or by the input, now holds another weight
-    conv(problem, _changed(a), b, bias)
-    between = conv(problem, a, b, bias).copy()
-    a_before, b_before = a.copy(), b.copy()
-    a[...], b[...] = _changed(a), _changed(b)  # the same memory with other contents: keyed by address
-    moved = conv(problem, a, b, bias).copy()
-    fresh = conv(problem, a.copy(), b.copy(), bias).copy()
-    a[...], b[...] = a_before, b_before
-    last = conv(problem, a, b, bias)
-    return Claim(np.stack([between, moved, last]), np.stack([first, fresh, first]), 2 * conv.slack(problem, operands))
+    call(problem, operands)
+    call(problem, operands._replace(b=_changed(b)))  # a cache keyed by shapes, or by the input
+    call(problem, operands._replace(a=_changed(a)))
+    if bias is not None:
+        call(problem, operands._replace(bias=_changed(bias)))
+    for other, given in _others(conv, problem, operands):
+        call(other, given)
+        call(problem, operands)
+    _fail(conv, problem, operands)
+    call(problem, operands)
+    before = a.copy(), b.copy()
+    a[...], b[...] = _changed(a), _changed(b)  # the same memory with other contents: a cache keyed by address
+    call(problem, operands)
+    a[...], b[...] = before
+    call(problem, operands)
+    if not left:
+        raise UnsupportedError(f"{conv.engine.name} takes none of the calls")
+    return Claim(np.concatenate(left), np.concatenate(right), np.concatenate(bound), note="call after call")
+
+
+def _others(conv: Conv, problem: Problem, operands: Operands) -> Iterator[tuple[Problem, Operands]]:
+    """Calls with operands of the same shapes and other parameters, and of another dtype."""
+    if conv.map is Map.FORWARD:
+        for name in ("stride", "dilation", "padding"):
+            plain: Any = ((0, 0), (1, 1)) if name == "padding" else (1, 2)
+            now = getattr(problem, name)
+            then = tuple(plain[value == plain[0]] for value in now)
+            try:
+                other = problem.replace(**{name: then, "same": False})
+            except ShapeError:
+                continue
+            if other.is_valid:
+                yield other, operands
+    kind = DTYPES[problem.dtype].kind
+    dtype = next((d for d in conv.engine.capabilities.dtypes if DTYPES[d].kind == kind and d != problem.dtype), "")
+    if dtype and dtype != "u8" and problem.dtype != "u8":
+        signs = (None if o is None else np.sign(o).astype(DTYPES[dtype].numpy) for o in operands)
+        yield problem.replace(dtype=dtype), Operands(*signs)  # type: ignore[arg-type]
+
+
+def _fail(conv: Conv, problem: Problem, operands: Operands) -> None:
+    """Make a call that cannot be answered: whatever it leaves behind, the next call must not find."""
+    if conv.map is Map.FORWARD:
+        _, wrong, given = next(invalid_calls(problem, operands, conv.engine.capabilities.features))
+        with suppress(TargetRaisedError, UnsupportedError):
+            conv.attempt(wrong, given)
 
 
 def _changed(array: Array) -> Array:
@@ -119,19 +185,20 @@ def survives(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 def empty_batch(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """No image at all gives an empty result of the right shape."""
     none = problem.replace(batch=0)
-    got = conv(none, operands.a[:0], *operands[1:])
-    return Claim(np.array(got.shape), np.array(none.shapes["y"]), note="sizes")
+    b = operands.b[:0] if conv.map is Map.GRAD_WEIGHT else operands.b
+    got = conv.unchecked(none, Operands(operands.a[:0], b, operands.bias))
+    return Claim(np.array(got.shape), np.array(none.shapes[conv.map.result]), note="sizes")
 
 
 LAWS = (
     Law(shape_dtype_kept, CHAPTER, maps=ALL_MAPS),
-    Law(inputs_untouched, CHAPTER, maps=ALL_MAPS),
+    Law(inputs_untouched, CHAPTER, maps=ALL_MAPS, fills="layouts"),
     Law(output_owned, CHAPTER, maps=ALL_MAPS, fills="tiny"),
     Law(deterministic, CHAPTER, maps=ALL_MAPS, fills="float"),
     Law(stateless, CHAPTER, maps=ALL_MAPS),
-    Law(threads_agree, CHAPTER, work=20_000),
+    Law(threads_agree, CHAPTER, maps=ALL_MAPS, work=20_000),
     Law(layout_free, CHAPTER, maps=ALL_MAPS, fills="layouts"),
     Law(rejects_invalid, CHAPTER, needs={"size": ("tiny",)}, work=20_000),
     Law(survives, CHAPTER, maps=ALL_MAPS, fills="layouts"),
-    Law(empty_batch, CHAPTER, needs={"batch": ("several",)}, work=20_000),
+    Law(empty_batch, CHAPTER, maps=ALL_MAPS, needs={"batch": ("several",)}, work=20_000),
 )

@@ -142,8 +142,8 @@ def _ungrouped(problem: Problem) -> bool:
 
 _MANY = ("few", "odd", "vector", "around", "wide")
 LAWS = (
-    Law(stride_subsamples, CHAPTER, needs={"stride": ("two", "three", "above-kernel", "unequal")}),
-    Law(dilation_zero_stuffs, CHAPTER, needs={"dilation": ("two", "three", "unequal")}),
+    Law(stride_subsamples, CHAPTER, needs={"stride": ("two", "more", "above-kernel", "unequal")}),
+    Law(dilation_zero_stuffs, CHAPTER, needs={"dilation": ("two", "more", "unequal")}),
     Law(
         padding_is_explicit,
         CHAPTER,

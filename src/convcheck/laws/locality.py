@@ -9,7 +9,7 @@ import numpy as np
 
 from convcheck.claim import Claim
 from convcheck.engines.base import Conv
-from convcheck.laws.law import Law, floating
+from convcheck.laws.law import ALL_MAPS, Law, floating
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
@@ -49,32 +49,75 @@ def local(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 
 def nan_propagates(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """A NaN in x reaches every output whose receptive field holds it, and no other."""
-    return _special_reaches(conv, problem, operands, np.nan)
+    """A NaN in an operand reaches every result that it is a term of, and no other."""
+    return _specials_reach(conv, problem, operands, np.nan)
 
 
 def inf_propagates(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """An infinity in x makes every output whose receptive field holds it infinite, of its weight's sign, and no other."""
-    return _special_reaches(conv, problem, operands, np.inf)
+    """An infinity in an operand makes every result that it is a term of infinite, of the right sign, and no other."""
+    return _specials_reach(conv, problem, operands, np.inf if sum(problem.size) % 2 else -np.inf)
 
 
-def _special_reaches(conv: Conv, problem: Problem, operands: Operands, special: float) -> Claim:
-    a, b, bias = operands
-    at = (problem.batch // 2, problem.channels // 2, *(s // 2 for s in problem.size))
-    poisoned = a.copy()
-    poisoned[at] = special
-    finite = a.copy()
-    finite[at] = 0
-    mark = np.zeros(a.shape)
-    mark[at] = 1
-    bare = problem.replace(bias=False)
-    sees = contract(Map.FORWARD, bare, mark, np.ones(b.shape)) != 0
-    weight = contract(Map.FORWARD, bare, mark, b)  # an output meets the marked element in one tap at most
-    clean = contract(Map.FORWARD, problem, finite, b, bias)
-    expected = np.where(sees, weight * special, clean).astype(a.dtype)
-    got = conv(problem, poisoned, b, bias)
-    by_zero = sees & (weight == 0)  # an engine may leave out a product by zero
-    return Claim(np.where(by_zero, expected, got), expected, conv.slack(problem, Operands(finite, b, bias)))
+def _specials_reach(conv: Conv, problem: Problem, operands: Operands, special: float) -> Claim:
+    """Put the special into either factor, one after the other, and into the bias."""
+    pairs = [_special_in(conv, problem, operands, number, special) for number in (0, 1)]
+    if operands.bias is not None:
+        bias = operands.bias.copy()
+        bias[-1] = special
+        got = conv(problem, operands.a, operands.b, bias)
+        expected = contract(conv.map, problem, operands.a, operands.b, bias).astype(got.dtype)
+        pairs.append((got, expected, conv.slack(problem, operands)))
+    left, right = (np.concatenate([pair[side].ravel() for pair in pairs]) for side in (0, 1))
+    bound = np.concatenate([np.broadcast_to(slack, got.shape).ravel() for got, _, slack in pairs])
+    return Claim(left, right, bound, note="special in the first operand, then in the second, then in the bias")
+
+
+def _special_in(
+    conv: Conv, problem: Problem, operands: Operands, number: int, special: float
+) -> tuple[Array, Array, Array | float]:
+    """What comes back with a special in one factor, what should, and the error that the rest may carry."""
+    array = operands[number]
+    at = _place(problem, array.shape)
+    poisoned, finite, mark = array.copy(), array.copy(), np.zeros(array.shape)
+    poisoned[at], finite[at], mark[at] = special, 0, 1
+    bare, other = problem.replace(bias=False), operands[1 - number]
+
+    def apply(factor: Array, partner: Array) -> Array:
+        return contract(conv.map, bare, *((factor, partner) if number == 0 else (partner, factor)))
+
+    sees = apply(mark, np.ones(other.shape)) != 0
+    partner = apply(mark, other)  # a result meets the marked element in one product at most
+    clean = operands._replace(**{"ab"[number]: finite})
+    expected = np.where(sees, partner * special, contract(conv.map, problem, *clean)).astype(array.dtype)
+    got = conv(problem, *operands._replace(**{"ab"[number]: poisoned}))
+    # an engine may leave out a product by zero, and may make one of the zeros that pad, or stand in for strides
+    open_ = (sees & (partner == 0)) | (_same_line(conv.map, problem, number, at) & ~sees)
+    return np.where(open_, expected, got), expected, conv.slack(problem, clean)
+
+
+def _place(problem: Problem, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Middle, first or last element, as the problem has it."""
+    which = (sum(problem.size) + problem.batch) % 3
+    return tuple((s // 2, 0, s - 1)[which] for s in shape)
+
+
+def _same_line(which: Map, problem: Problem, number: int, at: tuple[int, ...]) -> Array:
+    """Results that share their channel, filter or image with the marked element, by which padding may bring it in."""
+    c, o = problem.channels_per_group, problem.filters_per_group
+    line = np.zeros(problem.shapes[which.result], bool)
+    if which is Map.FORWARD and number == 0:
+        return line
+    if which is Map.FORWARD:
+        line[:, at[0]] = True
+    elif which is Map.GRAD_INPUT and number == 0:
+        line[at[0], at[1] // o * c : at[1] // o * c + c] = True
+    elif which is Map.GRAD_INPUT:
+        line[:, at[0] // o * c + at[1]] = True
+    elif number == 0:
+        line[at[1]] = True
+    else:
+        line[at[1] // c * o : at[1] // c * o + o, at[1] % c] = True
+    return line
 
 
 def _dense_weight(conv: Conv, problem: Problem, w: Array) -> Array:
@@ -120,6 +163,6 @@ _FLOATS = {"dtype": ("f32", "f64", "f16", "bf16")}
 LAWS = (
     Law(weights_shared, CHAPTER, holds=_single, needs=_SINGLE | {"size": ("tiny", "unit-axis", "narrow")}, work=300),
     Law(local, CHAPTER, needs=_FLOATS, holds=floating, direct=True),
-    Law(nan_propagates, CHAPTER, needs=_FLOATS, holds=floating, direct=True),
-    Law(inf_propagates, CHAPTER, needs=_FLOATS, holds=floating, direct=True),
+    Law(nan_propagates, CHAPTER, maps=ALL_MAPS, needs=_FLOATS, holds=floating, direct=True),
+    Law(inf_propagates, CHAPTER, maps=ALL_MAPS, needs=_FLOATS, holds=floating, direct=True),
 )
