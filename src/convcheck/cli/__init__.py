@@ -10,6 +10,7 @@ from convcheck.cli.diagnose import diagnose
 from convcheck.cli.guard import GuardedGroup
 from convcheck.cli.replay import replay
 from convcheck.cli.run import run
+from convcheck.cli.selftest import selftest
 
 __all__ = ["cli", "main"]
 
@@ -25,7 +26,7 @@ def cli() -> None:
     """Tell which laws of convolution a function obeys, and what it computes where it does not."""
 
 
-for _command in (run, replay, diagnose, laws, explain, engines):
+for _command in (run, replay, diagnose, laws, explain, engines, selftest):
     cli.add_command(_command)
 
 

@@ -147,8 +147,8 @@ class Conv:
         return expect(self.map, problem, operands, self.numerics).bound
 
     def slack_of_impulses(self, problem: Problem, weight: Array | None = None) -> float:
-        """Error that a response to a one-hot operand may carry: 0 but for engines that declare Winograd or FFT."""
-        if not self.numerics.normwise:
+        """Error that a response to a one-hot operand may carry: 0 but for engines that declare rounding of their own."""
+        if not (self.numerics.normwise or self.numerics.input_roundoff or self.numerics.splits):
             return 0.0
         operands = Operands(*(np.zeros(problem.shapes[r], np.float32) for r in self.map.roles))
         operands.a.flat[0], operands.b.flat[0] = 1, 1 if weight is None else np.max(np.abs(weight.astype(np.float64)))

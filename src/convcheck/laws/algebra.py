@@ -159,12 +159,8 @@ _PLAIN = {
     "bias": ("no",),
 }
 LAWS = (
-    Law(
-        additive_in_input, CHAPTER, maps=ALL_MAPS, fills="strict", headroom=1, needs={"bias": ("no",)}
-    ),
-    Law(
-        additive_in_weight, CHAPTER, maps=ALL_MAPS, fills="strict", headroom=1, needs={"bias": ("no",)}
-    ),
+    Law(additive_in_input, CHAPTER, maps=ALL_MAPS, fills="strict", headroom=1, needs={"bias": ("no",)}),
+    Law(additive_in_weight, CHAPTER, maps=ALL_MAPS, fills="strict", headroom=1, needs={"bias": ("no",)}),
     Law(homogeneous, CHAPTER, maps=ALL_MAPS, fills="strict", headroom=2, needs={"bias": ("no",)}),
     Law(
         power_of_two_scales,
@@ -176,7 +172,14 @@ LAWS = (
     ),
     Law(negates, CHAPTER, maps=ALL_MAPS, fills="scalable", needs={"bias": ("no",), "dtype": _FLOATS}, holds=floating),
     Law(shift_kernel, CHAPTER, fills="scalable"),
-    Law(commutes, CHAPTER, holds=_plain, needs=_PLAIN | {"size": ("tiny", "narrow", "unit-axis")}, fills="strict", work=2_000),
+    Law(
+        commutes,
+        CHAPTER,
+        holds=_plain,
+        needs=_PLAIN | {"size": ("tiny", "narrow", "unit-axis")},
+        fills="strict",
+        work=2_000,
+    ),
     Law(
         associates,
         CHAPTER,

@@ -36,9 +36,7 @@ def padding_is_explicit(conv: Conv, problem: Problem, operands: Operands) -> Cla
     """corr(x, w, padding=p) = corr(pad(x, p), w); "same" pads d (k - 1) in all, the odd one at the end."""
     padded = pad(operands.a, problem)
     bare = problem.replace(size=padded.shape[2:], padding=((0, 0),) * problem.ndim, same=False)
-    return Claim(
-        conv(problem, *operands), conv(bare, padded, *operands[1:]), 2 * conv.slack(problem, operands)
-    )
+    return Claim(conv(problem, *operands), conv(bare, padded, *operands[1:]), 2 * conv.slack(problem, operands))
 
 
 def groups_split(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -147,9 +145,7 @@ LAWS = (
     Law(
         padding_is_explicit,
         CHAPTER,
-        needs={
-            "padding": ("symmetric", "unequal", "two-sided", "below-dilation", "at-least-kernel", "same")
-        },
+        needs={"padding": ("symmetric", "unequal", "two-sided", "below-dilation", "at-least-kernel", "same")},
     ),
     Law(groups_split, CHAPTER, needs={"groups": ("several", "depthwise", "multiplier")}),
     Law(channels_sum, CHAPTER, needs={"channels": _MANY, "groups": ("one",)}, holds=_ungrouped, fills="strict"),

@@ -1,0 +1,98 @@
+"""Run every law against every planted fault, and every correct engine through a run: what is found, and what is not."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from convcheck.engines.base import Engine
+from convcheck.examine import examine
+from convcheck.laws import LAWS
+from convcheck.laws.law import Law
+from convcheck.plan import PROFILES, Profile, cases_of, slices
+from convcheck.run import verify
+from convcheck.selftest import CORRECT, FAULTS
+
+__all__ = ["Trial", "trials"]
+
+#: what every law is given to kill a fault with, when the table is drawn; a fault that survives it meets the whole gate
+TABLE = PROFILES["smoke"].replace(name="table", random=40, certifying=200)
+#: what a correct engine must pass
+INNOCENT = PROFILES["smoke"].replace(shrink_seconds=2.0)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What became of one planted fault, or of one correct engine (``fault`` false: ``kills`` are then accusations).
+
+    ``kills`` names the laws that found it, ``cases`` and ``seconds`` are those to the first kill in the order of the
+    law book, and ``line`` is a case that shows it.
+    """
+
+    name: str
+    kind: str
+    fault: bool
+    kills: tuple[str, ...]
+    cases: int
+    seconds: float
+    line: str = ""
+
+
+def trials(workers: int, seed: int) -> Iterator[Trial]:
+    """Try all faults and all correct engines, yielding each as it is done, in their order."""
+    tasks = [("fault", i, seed) for i in range(len(FAULTS))] + [("correct", i, seed) for i in range(len(CORRECT))]
+    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(threads, "1")
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        yield from pool.map(_trial, tasks, chunksize=4)
+
+
+def _trial(task: tuple[str, int, int]) -> Trial:
+    what, index, seed = task
+    return _fault(index, seed) if what == "fault" else _correct(CORRECT[index], seed)
+
+
+def _fault(index: int, seed: int) -> Trial:
+    fault, start = FAULTS[index], time.perf_counter()
+    kills, cases, seconds, line = [], 0, 0.0, ""
+    for law in LAWS:
+        tried, killer = _first_failure(fault.engine, law, TABLE, seed)
+        cases += 0 if kills else tried
+        if killer:
+            line, seconds = line or killer, seconds or time.perf_counter() - start
+            kills.append(law.name)
+    if not kills:  # forty cases a law were not enough: the whole gate
+        report = verify(
+            fault.engine, profile=PROFILES["gate"].replace(shrink_seconds=0.0), seed=seed, stop_at_first=True
+        )
+        kills, cases = [v.law for v in report.violations], cases + report.judged
+        line = next((str(v.found) for v in report.violations), "")
+        seconds = time.perf_counter() - start
+    return Trial(fault.name, fault.kind, True, tuple(kills), cases, seconds, line)
+
+
+def _first_failure(engine: Engine, law: Law, profile: Profile, seed: int) -> tuple[int, str]:
+    """How many cases a law judged until it found a failure, and the line of that (empty if it found none)."""
+    if law.direct and engine.numerics.normwise:
+        return 0, ""
+    tried = 0
+    for part in slices(engine, (law,), profile):
+        for case in cases_of(engine, part, profile, seed):
+            tried += 1
+            verdict = examine(engine, case).verdict
+            if verdict is not None and not verdict.ok:
+                return tried, str(case)
+    return tried, ""
+
+
+def _correct(engine: Engine, seed: int) -> Trial:
+    start = time.perf_counter()
+    report = verify(engine, profile=INNOCENT, seed=seed)
+    line = next((str(v.case) for v in report.violations), "")
+    accusers = tuple(v.law for v in report.violations)
+    return Trial(engine.name, "correct", False, accusers, report.judged, time.perf_counter() - start, line)
