@@ -179,7 +179,7 @@ def test_a_run_may_stop_at_the_first_violated_law():
 def test_a_law_about_what_the_target_lacks_says_so():
     bare = Capabilities((1,), ("f32",), work_limit=500)
     result = result_of(run(offered=bare), "stride-subsamples")
-    expected = ("not judged", "the target has no stride that the law speaks of")
+    expected = ("not judged", "the target takes no stride")
     assert expected == (result.status, result.reason)
 
 

@@ -62,8 +62,12 @@ def words_for(engine: Engine, case: Case) -> str:
     """What the engine computes instead on a case's problem, in words; empty where it computes what it should."""
     from convcheck.diagnosis import diagnose
 
+    if case.law in NOT_OF_VALUES:
+        return ""
     found = diagnose(engine, case.problem, case.map)
     return "" if found.words.endswith(NO_DIFFERENCE) else found.words
 
 
+#: laws that are not about the values of a valid call, so that these explain nothing
+NOT_OF_VALUES = ("rejects-invalid", "empty-batch", "survives")
 NO_DIFFERENCE = "no difference found"

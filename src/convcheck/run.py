@@ -147,9 +147,9 @@ class _Run:
                 silent[name] = "given up: the target died of its cases (see survives)"
         results = []
         for law in self.laws:
-            if law.name in tallies or silent[law.name]:
-                tally = tallies.get(law.name, Tally())
-                results.append(_conclude(law, tally, violations.get(law.name), silent[law.name]))
+            silence = silent[law.name] or ("" if law.name in tallies else "stopped at the first violation")
+            tally = tallies.get(law.name, Tally())
+            results.append(_conclude(law, tally, violations.get(law.name), silence))
         return self.with_deaths(results)
 
     def violations(self, tallies: dict[str, Tally]) -> dict[str, Violation]:
@@ -190,7 +190,7 @@ class _Run:
         offered = self.engine.capabilities
         spaces = [Space.of(offered, law, m) for m in law.maps if m in offered.maps]
         lacking = spaces[0].lacking if spaces and not law.every else ""
-        return f"the target has no {lacking} that the law speaks of" if lacking else ""
+        return f"the target takes no {lacking}" if lacking else ""
 
     def reached(self) -> dict[int, tuple[int, int]]:
         """Pairs and triples of classes: how many the judged problems were in, of how many that can occur."""

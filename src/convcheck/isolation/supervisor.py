@@ -178,14 +178,18 @@ class _Worker:
         return _ending(self.process.exitcode)
 
     def kill(self) -> None:
-        """Kill the worker's session: itself and what it started."""
+        """Kill the worker's session, and whatever it started outside of it; what comes to us as an orphan is reaped."""
+        started = _descendants(self.process.pid)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        for child in _descendants(self.process.pid):
-            with suppress(psutil.Error):
-                child.kill()
         self.process.kill()
         self.process.join(timeout=5)
+        for child in started:
+            with suppress(psutil.Error):
+                child.kill()
+        for child in started:
+            with suppress(psutil.Error):
+                child.wait(timeout=1)
 
     def end(self) -> None:
         self.kill()
