@@ -170,7 +170,8 @@ def test_every_law_that_is_violated_is_reported():
 
 def test_a_run_may_stop_at_the_first_violated_law():
     report = run(last_tap_dropped, laws=("output-size", "definition", "mass"), stop_at_first=True)
-    assert [result.law for result in report.results] == ["output-size", "definition"]
+    assert [result.status for result in report.results] == ["holds", "violated", "not judged"]
+    assert report.results[-1].reason == "stopped at the first violation"
 
 
 # -- what is not judged ----------------------------------------------------------------------------------------
