@@ -22,9 +22,7 @@ def edge_data() -> tuple[torch.Tensor, torch.Tensor]:
     return image, corr2d(image, torch.tensor([[1.0, -1.0]]))
 
 
-def descend(
-    layer: nn.Module, image: torch.Tensor, edges: torch.Tensor, *, rate: float, steps: int
-) -> list[float]:
+def descend(layer: nn.Module, image: torch.Tensor, edges: torch.Tensor, *, rate: float, steps: int) -> list[float]:
     """Take gradient steps on the sum of squared errors; return the loss before each step."""
     losses = []
     for _ in range(steps):

@@ -62,9 +62,7 @@ def gamma(terms: Any, roundoff: float) -> Any:
     return np.where(product < 1, product / np.where(product < 1, 1 - product, 1), np.inf)
 
 
-def is_exact(
-    which: Map, problem: Problem, operands: Operands, numerics: Numerics, *, stored: bool = False
-) -> bool:
+def is_exact(which: Map, problem: Problem, operands: Operands, numerics: Numerics, *, stored: bool = False) -> bool:
     """Certify, after the fill, that every partial sum in any order is an integer that the accumulator holds.
 
     ``stored`` asks that the output's own type holds it too.
@@ -98,9 +96,7 @@ def expect(which: Map, problem: Problem, operands: Operands, numerics: Numerics)
     return Expectation(value, rule(which, problem, operands, numerics, np.abs(value).astype(np.float64)))
 
 
-def _componentwise(
-    which: Map, problem: Problem, operands: Operands, numerics: Numerics, size: Array
-) -> Array:
+def _componentwise(which: Map, problem: Problem, operands: Operands, numerics: Numerics, size: Array) -> Array:
     """|error| <= gamma_(n+1)(u_acc) (S + |b|) =: A; then A + u_out (|y| + A) + half the smallest subnormal."""
     dtype, accumulator = DTYPES[problem.dtype], DTYPES[numerics.accumulator(problem.dtype, which)]
     magnitudes = _magnitudes(which, problem, operands)
@@ -147,7 +143,9 @@ def _norm_products(which: Map, problem: Problem, operands: Operands) -> float:
 
 def _magnitudes(which: Map, problem: Problem, operands: Operands) -> Array:
     """S = sum |a| |b| (+ |bias|), element by element."""
-    return contract(which, problem, *(None if array is None else np.abs(array.astype(np.float64)) for array in operands))
+    return contract(
+        which, problem, *(None if array is None else np.abs(array.astype(np.float64)) for array in operands)
+    )
 
 
 def _counts(which: Map, problem: Problem, operands: Operands) -> Array:

@@ -112,7 +112,9 @@ class _Budget:
     def bits(self, *, stored: bool) -> int:
         """Bits for a and b together; ``stored``: so few that the output's own type holds every sum."""
         dtype = DTYPES[self.problem.dtype]
-        precision = min(DTYPES[self.numerics.accumulator(dtype.name, self.which)].precision, 15 if dtype.name == "f16" else 62)
+        precision = min(
+            DTYPES[self.numerics.accumulator(dtype.name, self.which)].precision, 15 if dtype.name == "f16" else 62
+        )
         if stored:
             precision = min(precision, dtype.precision)
         terms = self.problem.terms(self.which) + self.problem.bias

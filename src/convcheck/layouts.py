@@ -103,7 +103,9 @@ def _guarded(array: Array) -> Array:
     room = -(-array.nbytes // page) * page
     memory = mmap.mmap(-1, room + page)
     end = ctypes.addressof(ctypes.c_char.from_buffer(memory)) + room
-    ctypes.CDLL(None).mprotect(ctypes.c_void_p(end), ctypes.c_size_t(page), mmap.PROT_NONE if hasattr(mmap, "PROT_NONE") else 0)
+    ctypes.CDLL(None).mprotect(
+        ctypes.c_void_p(end), ctypes.c_size_t(page), mmap.PROT_NONE if hasattr(mmap, "PROT_NONE") else 0
+    )
     guarded = np.frombuffer(memory, array.dtype, array.size, room - array.nbytes).reshape(array.shape)
     guarded[...] = array
     return guarded

@@ -130,9 +130,7 @@ class Problem:
         """Spatial sizes of the output (`output_size`)."""
         return tuple(
             output_size(i, k, stride=s, padding=p, dilation=d)
-            for i, k, s, p, d in zip(
-                self.size, self.kernel, self.stride, self.padding, self.dilation, strict=True
-            )
+            for i, k, s, p, d in zip(self.size, self.kernel, self.stride, self.padding, self.dilation, strict=True)
         )
 
     @property
@@ -239,9 +237,7 @@ def _pair(text: str) -> tuple[int, int]:
 
 
 def _times(values: Sizes | Pairs) -> str:
-    return "x".join(
-        str(v) if isinstance(v, int) else str(v[0]) if v[0] == v[1] else f"{v[0]}:{v[1]}" for v in values
-    )
+    return "x".join(str(v) if isinstance(v, int) else str(v[0]) if v[0] == v[1] else f"{v[0]}:{v[1]}" for v in values)
 
 
 def _flat(pairs: Pairs) -> list[int]:

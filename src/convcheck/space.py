@@ -127,8 +127,7 @@ class Space:
     def table(self) -> dict[str, tuple[str, ...]]:
         """Allowed classes by parameter, simplest first; a parameter without any makes the space empty."""
         return {
-            parameter: tuple(c for c in classes if self._allows(parameter, c))
-            for parameter, classes in CLASSES.items()
+            parameter: tuple(c for c in classes if self._allows(parameter, c)) for parameter, classes in CLASSES.items()
         }
 
     @property
@@ -297,9 +296,7 @@ def classify(problem: Problem) -> dict[str, str]:
 
 def impossible(row: Mapping[str, str]) -> bool:
     """Whether classes exclude each other: what no problem can be in at once; a row may name some parameters only."""
-    return any(
-        row.get(one) in ones and row.get(other) in others for one, ones, other, others in _EXCLUSIONS
-    )
+    return any(row.get(one) in ones and row.get(other) in others for one, ones, other, others in _EXCLUSIONS)
 
 
 _ABOVE_ONE = ("few", "odd", "vector", "around", "wide")

@@ -69,9 +69,7 @@ def test_the_repr_shows_the_kernel_size():
     assert repr(Conv2D((1, 2))) == "Conv2D(kernel_size=(1, 2))"
 
 
-@pytest.mark.parametrize(
-    "size", [0, -1, (0, 2), (2, -3), (1,), (1, 2, 3), (), 1.5, (1, 2.0), "3", None, True]
-)
+@pytest.mark.parametrize("size", [0, -1, (0, 2), (2, -3), (1,), (1, 2, 3), (), 1.5, (1, 2.0), "3", None, True])
 def test_a_size_that_is_none_is_an_error_that_shows_it(size):
     with pytest.raises(ShapeError, match=re.escape(f"a pair of them, got {size!r}")):
         Conv2D(size)

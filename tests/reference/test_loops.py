@@ -38,9 +38,7 @@ def bare_operands(draw):
     kernel = draw(hnp.array_shapes(min_dims=1, max_dims=3, max_side=3))
     size = tuple(k + draw(st.integers(0, 3)) for k in kernel)
     integers = st.integers(-1000, 1000)
-    return draw(hnp.arrays(np.int64, size, elements=integers)), draw(
-        hnp.arrays(np.int64, kernel, elements=integers)
-    )
+    return draw(hnp.arrays(np.int64, size, elements=integers)), draw(hnp.arrays(np.int64, kernel, elements=integers))
 
 
 @st.composite
@@ -134,9 +132,7 @@ def test_a_memory_mapped_array_is_taken(tmp_path):
 
 @pytest.mark.parametrize("rank", CORRELATIONS)
 def test_a_wrong_rank_is_an_error_that_shows_the_shapes(rank):
-    with pytest.raises(
-        ShapeError, match=rf"corr{rank}d .* rank {rank}, got shapes \(5, 5, 5, 5\) and \(2,\)"
-    ):
+    with pytest.raises(ShapeError, match=rf"corr{rank}d .* rank {rank}, got shapes \(5, 5, 5, 5\) and \(2,\)"):
         CORRELATIONS[rank](np.ones((5, 5, 5, 5)), np.ones(2))
 
 
@@ -167,9 +163,7 @@ def test_what_is_no_number_is_an_error_that_shows_the_dtype(dtype):
 
 
 def test_nested_lists_are_an_error_that_names_the_types():
-    with pytest.raises(
-        DtypeError, match=r"two NumPy arrays or two torch tensors, got list and numpy\.ndarray"
-    ):
+    with pytest.raises(DtypeError, match=r"two NumPy arrays or two torch tensors, got list and numpy\.ndarray"):
         corr2d(IMAGE.tolist(), KERNEL)
 
 

@@ -125,9 +125,7 @@ PAIRS = st.tuples(st.integers(1, 2), st.integers(1, 2))
     padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
     groups=st.sampled_from([1, 2]),
 )
-def test_the_definitions_agree_exactly_with_torch_on_integers(
-    *, seed, kernel, stride, dilation, padding, groups
-):
+def test_the_definitions_agree_exactly_with_torch_on_integers(*, seed, kernel, stride, dilation, padding, groups):
     """Small integers in float64: every way to sum them is exact."""
     random = np.random.default_rng(seed)
     x, w, b = (random.integers(-9, 10, shape) for shape in ((2, 4, 3, 4), (4, 4 // groups, *kernel), 4))

@@ -34,9 +34,7 @@ class Conv2D(nn.Module):
         If `kernel_size` is not a positive int or a pair of them.
     """
 
-    def __init__(
-        self, kernel_size: int | tuple[int, int], *, generator: torch.Generator | None = None
-    ) -> None:
+    def __init__(self, kernel_size: int | tuple[int, int], *, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.kernel_size = _pair(kernel_size)
         device = None if generator is None else generator.device

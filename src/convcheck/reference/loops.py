@@ -168,9 +168,7 @@ def _check_arrays(X: Any, K: Any, rank: int) -> None:
     name = f"corr{rank}d"
     libraries = _library(X), _library(K)
     if "" in libraries or len(set(libraries)) > 1:
-        raise DtypeError(
-            f"{name} takes two NumPy arrays or two torch tensors, got {_type_name(X)} and {_type_name(K)}"
-        )
+        raise DtypeError(f"{name} takes two NumPy arrays or two torch tensors, got {_type_name(X)} and {_type_name(K)}")
     if X.dtype != K.dtype:
         raise DtypeError(f"{name} takes arrays of one dtype, got {X.dtype} and {K.dtype}")
     if _dtype_name(X) not in _NUMBERS:

@@ -35,9 +35,7 @@ def _tap(problem: Problem, axis: int, k: int) -> tuple[slice, slice]:
     first = min(out, max(0, ceil(-shift / stride)))
     last = max(first, min(out, (size - 1 - shift) // stride + 1))  # one past
     start = stride * first + shift
-    return slice(start, start + stride * (last - first), stride) if last > first else slice(0, 0), slice(
-        first, last
-    )
+    return slice(start, start + stride * (last - first), stride) if last > first else slice(0, 0), slice(first, last)
 
 
 def gather(problem: Problem, x: Array) -> Array:
