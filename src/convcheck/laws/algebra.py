@@ -9,7 +9,7 @@ import numpy as np
 
 from convcheck.claim import Claim
 from convcheck.engines.base import Conv
-from convcheck.laws.arrangement import flip, wide
+from convcheck.laws.arrangement import flip, spatial, wide
 from convcheck.laws.law import ALL_MAPS, Law, floating
 from convcheck.operands import Operands
 from convcheck.problem import Problem
@@ -71,7 +71,7 @@ def shift_kernel(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     tap = tuple((k - 1) * (problem.size[0] % 2) for k in problem.kernel)
     w = np.zeros(problem.shapes["w"], x.dtype)
     chosen = np.arange(problem.filters) % problem.channels_per_group
-    w[(np.arange(problem.filters), chosen, *tap)] = 1
+    spatial(w, tap)[np.arange(problem.filters), chosen] = 1
     channel = np.arange(problem.filters) // problem.filters_per_group * problem.channels_per_group + chosen
     padded = np.pad(x[:, channel], ((0, 0), (0, 0), *problem.padding))
     window = tuple(
@@ -79,7 +79,7 @@ def shift_kernel(conv: Conv, problem: Problem, operands: Operands) -> Claim:
         for d, t, s, out in zip(problem.dilation, tap, problem.stride, problem.output, strict=True)
     )
     plain = problem.replace(bias=False)
-    return Claim(conv(plain, x, w), padded[(..., *window)], conv.slack(plain, Operands(x, w), copies=True))
+    return Claim(conv(plain, x, w), spatial(padded, window), conv.slack(plain, Operands(x, w), copies=True))
 
 
 def commutes(conv: Conv, problem: Problem, operands: Operands) -> Claim:

@@ -9,19 +9,24 @@ import numpy as np
 
 from convcheck.problem import Problem
 
-__all__ = ["bits", "flat", "flip", "pad", "stuff", "subsample", "wide"]
+__all__ = ["bits", "flat", "flip", "pad", "spatial", "stuff", "subsample", "wide"]
 
 Array = np.ndarray[Any, Any]
 
 
+def spatial(array: Array, index: Iterable[Any]) -> Array:
+    """View of what an index chooses along the last axes, with nothing chosen along those before."""
+    return array[..., *index]
+
+
 def flip(array: Array) -> Array:
     """Reverse all spatial axes (the third onwards)."""
-    return np.ascontiguousarray(array[(..., *(slice(None, None, -1),) * (array.ndim - 2))])
+    return np.ascontiguousarray(np.flip(array, tuple(range(2, array.ndim))))
 
 
 def subsample(array: Array, steps: Iterable[int]) -> Array:
     """Every s-th element along each spatial axis."""
-    return array[(..., *(slice(None, None, s) for s in steps))]
+    return spatial(array, (slice(None, None, s) for s in steps))
 
 
 def stuff(array: Array, gaps: Iterable[int]) -> Array:
@@ -29,7 +34,7 @@ def stuff(array: Array, gaps: Iterable[int]) -> Array:
     gaps = tuple(gaps)
     sizes = tuple(d * (k - 1) + 1 for k, d in zip(array.shape[2:], gaps, strict=True))
     stuffed = np.zeros((*array.shape[:2], *sizes), array.dtype)
-    stuffed[(..., *(slice(None, None, d) for d in gaps))] = array
+    spatial(stuffed, (slice(None, None, d) for d in gaps))[...] = array
     return stuffed
 
 

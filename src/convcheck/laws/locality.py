@@ -9,6 +9,7 @@ import numpy as np
 
 from convcheck.claim import Claim
 from convcheck.engines.base import Conv
+from convcheck.laws.arrangement import spatial
 from convcheck.laws.law import ALL_MAPS, Law, floating
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
@@ -45,7 +46,7 @@ def local(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     seen[np.ix_(*_receptive_field(problem, at))] = True
     poisoned = np.where(seen, operands.a, np.array(np.nan, operands.a.dtype))
     got = conv(problem, poisoned, *operands[1:])
-    return Claim(got[(..., *at)], clean[(..., *at)])
+    return Claim(spatial(got, at), spatial(clean, at))
 
 
 def nan_propagates(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -67,7 +68,8 @@ def _specials_reach(conv: Conv, problem: Problem, operands: Operands, special: f
         got = conv(problem, operands.a, operands.b, bias)
         expected = contract(conv.map, problem, operands.a, operands.b, bias).astype(got.dtype)
         pairs.append((got, expected, conv.slack(problem, operands)))
-    left, right = (np.concatenate([pair[side].ravel() for pair in pairs]) for side in (0, 1))
+    left = np.concatenate([got.ravel() for got, _, _ in pairs])
+    right = np.concatenate([expected.ravel() for _, expected, _ in pairs])
     bound = np.concatenate([np.broadcast_to(slack, got.shape).ravel() for got, _, slack in pairs])
     return Claim(left, right, bound, note="special in the first operand, then in the second, then in the bias")
 
@@ -76,11 +78,12 @@ def _special_in(
     conv: Conv, problem: Problem, operands: Operands, number: int, special: float
 ) -> tuple[Array, Array, Array | float]:
     """What comes back with a special in one factor, what should, and the error that the rest may carry."""
-    array = operands[number]
+    factors = operands.a, operands.b
+    array, other = factors[number], factors[1 - number]
     at = _place(problem, array.shape)
     poisoned, finite, mark = array.copy(), array.copy(), np.zeros(array.shape)
     poisoned[at], finite[at], mark[at] = special, 0, 1
-    bare, other = problem.replace(bias=False), operands[1 - number]
+    bare = problem.replace(bias=False)
 
     def apply(factor: Array, partner: Array) -> Array:
         return contract(conv.map, bare, *((factor, partner) if number == 0 else (partner, factor)))

@@ -10,7 +10,7 @@ import numpy as np
 from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Conv
-from convcheck.laws.arrangement import flip, pad, subsample
+from convcheck.laws.arrangement import flip, pad, spatial, subsample
 from convcheck.laws.law import ALL_MAPS, Law
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
@@ -49,7 +49,7 @@ def mirrors(conv: Conv, problem: Problem, operands: Operands) -> Claim:
         for s, p, r, step in zip(problem.size, problem.padding, problem.reach, problem.stride, strict=True)
     ]
     near = [high - rest for (_, high), rest in zip(problem.padding, over, strict=True)]
-    x = flip(operands.a)[(..., *(slice(max(0, -n), None) for n in near))]
+    x = spatial(flip(operands.a), (slice(max(0, -n), None) for n in near))
     padding = tuple((max(0, n), low) for n, (low, _) in zip(near, problem.padding, strict=True))
     mirrored = problem.replace(size=x.shape[2:], padding=padding, same=False)
     left = conv(mirrored, x, flip(operands.b), operands.bias)
@@ -83,7 +83,7 @@ def translation_equivariant(conv: Conv, problem: Problem, operands: Operands) ->
     for t, step in zip(shift, problem.stride, strict=True):
         there.append(slice(t * step, None))
         here.append(slice(None, -t * step if t else None))
-    x[(..., *there)] = operands.a[(..., *here)]
+    spatial(x, there)[...] = spatial(operands.a, here)
     # outputs whose window ends inside x: beyond, the shifted image has lost what the window would see
     ends = [
         max(t, min(out, (size - reach + low) // step + 1))
@@ -91,8 +91,8 @@ def translation_equivariant(conv: Conv, problem: Problem, operands: Operands) ->
             _axes(problem), problem.reach, problem.padding, shift, strict=True
         )
     ]
-    moved = conv(problem, x, *operands[1:])[(..., *map(slice, shift, ends))]
-    still = conv(problem, *operands)[(..., *(slice(0, e - t) for e, t in zip(ends, shift, strict=True)))]
+    moved = spatial(conv(problem, x, *operands[1:]), map(slice, shift, ends))
+    still = spatial(conv(problem, *operands), (slice(0, e - t) for e, t in zip(ends, shift, strict=True)))
     return Claim(moved, still, _widest(conv.slack(problem, operands)))
 
 
