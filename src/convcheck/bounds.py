@@ -143,13 +143,11 @@ def _norm_products(which: Map, problem: Problem, operands: Operands) -> float:
 
 def _magnitudes(which: Map, problem: Problem, operands: Operands) -> Array:
     """S = sum |a| |b| (+ |bias|), element by element."""
-    return contract(
-        which, problem, *(None if array is None else np.abs(array.astype(np.float64)) for array in operands)
-    )
+    return contract(which, problem, *operands.changed(lambda array: np.abs(array.astype(np.float64))))
 
 
 def _counts(which: Map, problem: Problem, operands: Operands) -> Array:
-    """n = number of products whose factors are both non-zero, element by element."""
+    """Return n, the number of products whose factors are both non-zero, element by element."""
     return contract(which, problem, *(array != 0 for array in operands[:2]))
 
 

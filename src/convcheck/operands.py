@@ -33,6 +33,10 @@ class Operands(NamedTuple):
     b: Array
     bias: Array | None = None
 
+    def changed(self, change: Callable[[Array], Array]) -> Operands:
+        """Return the same change of each; where there is no bias, there is none."""
+        return Operands(change(self.a), change(self.b), None if self.bias is None else change(self.bias))
+
 
 @dataclass(frozen=True)
 class Fill:
@@ -147,8 +151,9 @@ def _points(request: _Request) -> Array:
 def _normal(request: _Request) -> Array:
     """Sum of four 16-bit uniforms, centred: nearly normal, and free of functions that platforms round differently."""
     raw = request.raw()
-    parts = [(raw >> np.uint64(s)) & np.uint64(0xFFFF) for s in (0, 16, 32, 48)]
-    return (sum(part.astype(np.float64) for part in parts) - 131070.0) / 37837.0
+    parts = np.stack([(raw >> np.uint64(s)) & np.uint64(0xFFFF) for s in (0, 16, 32, 48)])
+    total: Array = parts.astype(np.float64).sum(axis=0)
+    return (total - 131070.0) / 37837.0
 
 
 def _positive(request: _Request) -> Array:
@@ -206,7 +211,7 @@ def _commas(index: Index) -> str:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if value == value and abs(value) < 2**53 and value == int(value) else repr(value)
+    return str(int(value)) if abs(value) < 2**53 and value == int(value) else repr(value)
 
 
 def _parse_point(text: str) -> tuple[Index, float]:

@@ -57,9 +57,9 @@ def output_owned(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     if conv.map is Map.FORWARD:
         shared.append(_identity_returns_its_input(conv, problem, operands.a))
     conv(problem, -operands.a, *operands[1:])
-    return Claim(
-        flat(bits(first), shared), flat(bits(kept), [False] * len(shared)), note="bit patterns, and shared memory"
-    )
+    none = np.zeros(len(shared), bool)
+    note = "bit patterns, and shared memory"
+    return Claim(flat(bits(first), np.array(shared)), flat(bits(kept), none), note=note)
 
 
 def _identity_returns_its_input(conv: Conv, problem: Problem, x: Array) -> bool:
@@ -127,8 +127,8 @@ def _others(conv: Conv, problem: Problem, operands: Operands) -> Iterator[tuple[
     kind = DTYPES[problem.dtype].kind
     dtype = next((d for d in conv.engine.capabilities.dtypes if DTYPES[d].kind == kind and d != problem.dtype), "")
     if dtype and dtype != "u8" and problem.dtype != "u8":
-        signs = (None if o is None else np.sign(o).astype(DTYPES[dtype].numpy) for o in operands)
-        yield problem.replace(dtype=dtype), Operands(*signs)  # type: ignore[arg-type]
+        number = DTYPES[dtype].numpy
+        yield problem.replace(dtype=dtype), operands.changed(lambda array: np.sign(array).astype(number))
 
 
 def _fail(conv: Conv, problem: Problem, operands: Operands) -> None:
@@ -155,13 +155,14 @@ def threads_agree(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 def layout_free(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """How operands lie in memory (strided, reversed, offset, channels last, read-only, ...) changes nothing."""
-    plain = Operands(*(None if o is None else np.ascontiguousarray(o).copy() for o in operands))
+    plain = operands.changed(lambda array: np.ascontiguousarray(array).copy())
     return Claim(conv(problem, *operands), conv(problem, *plain), 2 * conv.slack(problem, plain))
 
 
 def rejects_invalid(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """What is no convolution raises an exception (or, if nothing fits, is empty): never a value, a crash or a hang."""
-    rejected, accepted = [], []
+    rejected: list[str] = []
+    accepted: list[str] = []
     for what, wrong, given in invalid_calls(problem, operands, conv.engine.capabilities.features):
         try:
             shape = conv.attempt(wrong, given).shape
