@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import prod
+from math import isnan, prod
 from typing import Any
 
 import numpy as np
@@ -134,35 +134,35 @@ def _smaller_sizes(p: Problem) -> Iterator[dict[str, Any]]:
     least = [max(1, r - sum(pad)) for r, pad in zip(p.reach, p.padding, strict=True)]
     for axes in _axes_of(p):
         for share in (0.0, 0.5, 0.9):
-            yield {"size": _with(p.size, axes, lambda v, a, s=share: least[a] + int((v - least[a]) * s))}
-        yield {"size": _with(p.size, axes, lambda v, _: v - 1)}
+            nearer = [low + int((v - low) * share) for v, low in zip(p.size, least, strict=True)]
+            yield {"size": _with(p.size, axes, nearer)}
+        yield {"size": _with(p.size, axes, [v - 1 for v in p.size])}
 
 
 def _smaller_steps(p: Problem) -> Iterator[dict[str, Any]]:
     for axes in _axes_of(p):
         for name in ("stride", "dilation"):
-            for value in (1, 2, 3):
-                yield {name: _with(getattr(p, name), axes, lambda v, _, n=value: min(v, n))}
-        yield {name: _with(getattr(p, name), axes, lambda _, __: 1) for name in ("stride", "dilation")}
+            steps = getattr(p, name)
+            for most in (1, 2, 3):
+                yield {name: _with(steps, axes, [min(v, most) for v in steps])}
+        yield {name: _with(getattr(p, name), axes, [1] * p.ndim) for name in ("stride", "dilation")}
 
 
 def _less_padding(p: Problem) -> Iterator[dict[str, Any]]:
     for axes in _axes_of(p):
-        for low, high in ((0, 0), (1, 0), (0, 1), (1, 1)):
-            kept = _with(p.padding, axes, lambda v, _, a=low, b=high: (v[0] * a, v[1] * b))
-            yield {"padding": kept, "same": p.same and (low, high) == (1, 1)}
-            less = _with(p.padding, axes, lambda v, _, a=low, b=high: (max(0, v[0] - 1 + a), max(0, v[1] - 1 + b)))
-            yield {"padding": less, "same": False}
-        yield {"padding": _with(p.padding, axes, lambda v, _: (max(0, v[0] - 1), max(0, v[1] - 1))), "same": False}
+        for a, b in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            kept = [(low * a, high * b) for low, high in p.padding]
+            yield {"padding": _with(p.padding, axes, kept), "same": p.same and (a, b) == (1, 1)}
+            less = [(max(0, low - 1 + a), max(0, high - 1 + b)) for low, high in p.padding]
+            yield {"padding": _with(p.padding, axes, less), "same": False}
+        less = [(max(0, low - 1), max(0, high - 1)) for low, high in p.padding]
+        yield {"padding": _with(p.padding, axes, less), "same": False}
 
 
 def _smaller_kernels(p: Problem) -> Iterator[dict[str, Any]]:
     for axes in _axes_of(p):
-        for kernel in (
-            _with(p.kernel, axes, lambda _, __: 1),
-            _with(p.kernel, axes, lambda v, _: max(1, v // 2)),
-            _with(p.kernel, axes, lambda v, _: max(1, v - 1)),
-        ):
+        for less in ([1] * p.ndim, [max(1, v // 2) for v in p.kernel], [max(1, v - 1) for v in p.kernel]):
+            kernel = _with(p.kernel, axes, less)
             yield {"kernel": kernel}
             gone = [d * (k - n) for d, k, n in zip(p.dilation, p.kernel, kernel, strict=True)]
             yield {"kernel": kernel, "size": tuple(max(1, s - g) for s, g in zip(p.size, gone, strict=True))}
@@ -179,8 +179,8 @@ def _without(values: tuple[Any, ...], axis: int) -> tuple[Any, ...]:
     return values[:axis] + values[axis + 1 :]
 
 
-def _with(values: tuple[Any, ...], axes: tuple[int, ...], change: Callable[[Any, int], Any]) -> tuple[Any, ...]:
-    return tuple(change(v, a) if a in axes else v for a, v in enumerate(values))
+def _with(values: tuple[Any, ...], axes: tuple[int, ...], others: list[Any]) -> tuple[Any, ...]:
+    return tuple(others[axis] if axis in axes else value for axis, value in enumerate(values))
 
 
 # -- the operands ------------------------------------------------------------------------------------------
@@ -216,8 +216,8 @@ def _representable(fill: Fill, dtype: str) -> bool:
     """Whether a dtype holds the numbers of a fill exactly: a law about exact operands speaks of no others."""
     number = DTYPES[dtype].numpy
     if fill.kind == "points":
-        return all(value != value or float(np.array(value).astype(number)) == value for _, value in fill.points)
-    return fill.limit <= 2 ** DTYPES[dtype].precision
+        return all(isnan(value) or float(np.array(value).astype(number)) == value for _, value in fill.points)
+    return fill.limit <= 1 << DTYPES[dtype].precision
 
 
 def _plainer_fills(case: Case, number: int) -> Iterator[Fill]:
@@ -272,7 +272,7 @@ def _fill_order(fill: Fill) -> float:
     """Plainness of a fill: few points, then constant, ramp, integers, floats; a plain layout before others."""
     kinds = ("zeros", "ones", "ramp", "dense", "paired", "opposed", "positive", "normal", "wide")
     if fill.kind == "points":
-        size = sum(min(abs(v), 2.0**20) + (v < 0) / 2 if v == v else 2.0**20 for _, v in fill.points)
+        size = sum(2.0**20 if isnan(v) else min(abs(v), 2.0**20) + (v < 0) / 2 for _, v in fill.points)
         order = 10 * len(fill.points) + size / (1 + size)
     else:
         order = 10_000.0 * (1 + kinds.index(fill.kind)) + fill.limit / (1 + fill.limit) if fill.kind != "zeros" else 0.0
