@@ -13,18 +13,20 @@ import numpy as np
 from convcheck.backend import Job
 from convcheck.cases import Case
 from convcheck.engines.base import Capabilities, Engine
-from convcheck.errors import UsageError
+from convcheck.errors import UnsupportedError, UsageError
 from convcheck.isolation.supervisor import Death, Limits, Supervisor
 from convcheck.isolation.tasks import Spec
 from convcheck.laws import BY_NAME
-from convcheck.operands import Fill
+from convcheck.operands import Fill, Operands
 from convcheck.plan import Profile, Slice
-from convcheck.problem import Problem
+from convcheck.problem import Map, Problem
 from convcheck.replay import Replayed
 from convcheck.report.model import Violation
 from convcheck.shrink import MOVES, complexity
 
 __all__ = ["Isolated"]
+
+Array = np.ndarray[Any, Any]
 
 #: deaths after which a law, probing, and making a case small give up on the target
 ENOUGH_OF_A_LAW, ENOUGH_OF_PROBES, ENOUGH_OF_TRIES = 5, 6, 8
@@ -55,7 +57,7 @@ class Isolated:
         self._spec = replace(self._spec, facts=self.engine.facts)
 
     def _infer(self) -> Engine:
-        """Find out what the target takes; a probe that kills it is a death like any other, and left out from then on."""
+        """Find out what the target takes; a probe that kills it is a death like any other, and then left out."""
         avoid: set[str] = set()
         while True:
             found = self._supervisor.one("infer", self._spec, frozenset(avoid))
@@ -65,7 +67,7 @@ class Isolated:
             if found.entry is None:
                 raise UsageError(f"the target {self._spec.target!r} does not survive being imported: {found.how}")
             if len(avoid) >= ENOUGH_OF_PROBES:
-                return Engine(str(self._spec.target), Capabilities((), ()), print, notes=(NOTHING_KNOWN,))
+                return Engine(str(self._spec.target), Capabilities((), ()), _unanswered, notes=(NOTHING_KNOWN,))
             avoid.add(found.entry.line)
             self._died.append((_probe_case(found.entry.line), found.how))
             self._less_patient(found)
@@ -222,6 +224,10 @@ class _Asked:
 
 
 NOTHING_KNOWN = "nothing could be inferred: the target died of every probe"
+
+
+def _unanswered(_: Map, problem: Problem, __: Operands) -> Array:
+    raise UnsupportedError(f"{problem}: {NOTHING_KNOWN}")
 
 
 def _kind(how: str) -> str:

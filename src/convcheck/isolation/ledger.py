@@ -39,8 +39,8 @@ class Ledger:
                 file.truncate(_SIZE)
             path = file.name
         self.path = path
-        with Path(path).open("r+b") as file:
-            self._page = mmap.mmap(file.fileno(), _SIZE)
+        with Path(path).open("r+b") as shared:
+            self._page = mmap.mmap(shared.fileno(), _SIZE)
         self._calls = 0
 
     def write(self, line: str, number: int) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import Any
+from typing import Any, Self
 
 import psutil
 
@@ -123,7 +123,7 @@ class Supervisor:
                         stray.kill()
                     stray.wait(timeout=1)  # adopted, so ours to reap
 
-    def __enter__(self) -> Supervisor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
