@@ -59,7 +59,8 @@ def _trial(task: tuple[str, int, int]) -> Trial:
 
 def _fault(index: int, seed: int) -> Trial:
     fault, start = FAULTS[index], time.perf_counter()
-    kills, cases, seconds, line = [], 0, 0.0, ""
+    kills: list[str] = []
+    cases, seconds, line = 0, 0.0, ""
     for law in LAWS:
         tried, killer = _first_failure(fault.engine, law, TABLE, seed)
         cases += 0 if kills else tried
