@@ -45,7 +45,7 @@ def text(picture: np.ndarray) -> str:
 
 def draw(pictures: dict[str, np.ndarray], file: Path) -> None:
     """Draw the pictures side by side into a file."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 (only a picture needs it)
+    from matplotlib.figure import Figure  # only a picture needs it
 
     figure = Figure(figsize=(3 * len(pictures), 3.2), layout="constrained")
     for axes, (name, picture) in zip(figure.subplots(1, len(pictures)), pictures.items(), strict=True):

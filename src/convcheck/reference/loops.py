@@ -202,7 +202,7 @@ def _dtype_name(array: Any) -> str:
     return array.dtype.name if isinstance(array, np.ndarray) else str(array.dtype).removeprefix("torch.")
 
 
-def correlate_by_definition(  # noqa: PLR0913
+def correlate_by_definition(
     x: NDArray[Any],
     w: NDArray[Any],
     b: NDArray[Any] | None = None,
@@ -255,7 +255,7 @@ def correlate_by_definition(  # noqa: PLR0913
     return y
 
 
-def grad_input_by_definition(  # noqa: PLR0913
+def grad_input_by_definition(
     gy: NDArray[Any],
     w: NDArray[Any],
     *,
@@ -291,7 +291,7 @@ def grad_input_by_definition(  # noqa: PLR0913
     return gx
 
 
-def grad_weight_by_definition(  # noqa: PLR0913
+def grad_weight_by_definition(
     gy: NDArray[Any],
     x: NDArray[Any],
     *,

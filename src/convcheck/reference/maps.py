@@ -44,7 +44,7 @@ def gather(problem: Problem, x: Array) -> Array:
     columns = np.zeros((n, g, c, prod(problem.kernel), *problem.output), x.dtype)
     source = x.reshape(n, g, c, *problem.size)
     for t, (inside, out) in enumerate(taps(problem)):
-        columns[(slice(None),) * 3 + (t, *out)] = source[(..., *inside)]
+        columns[(slice(None),) * 3 + (t, *out)] = source[(slice(None),) * 3 + inside]
     return columns.reshape(n, g, c * prod(problem.kernel), prod(problem.output))
 
 
@@ -54,7 +54,7 @@ def scatter(problem: Problem, columns: Array) -> Array:
     x = np.zeros((n, g, c, *problem.size), columns.dtype)
     source = columns.reshape(n, g, c, prod(problem.kernel), *problem.output)
     for t, (inside, out) in enumerate(taps(problem)):
-        x[(..., *inside)] += source[(slice(None),) * 3 + (t, *out)]
+        x[(slice(None),) * 3 + inside] += source[(slice(None),) * 3 + (t, *out)]
     return x.reshape(problem.shapes["x"])
 
 
@@ -69,11 +69,12 @@ def contract(
     a, b = _in(number, a), _in(number, b)
     if which is Map.GRAD_WEIGHT:
         columns = np.swapaxes(gather(problem, b), -1, -2)
-        return np.matmul(a.reshape(n, g, o, p), columns).sum(axis=0).reshape(problem.shapes["w"])
+        gw: Array = np.matmul(a.reshape(n, g, o, p), columns).sum(axis=0).reshape(problem.shapes["w"])
+        return gw
     weight = b.reshape(g, o, -1)
     if which is Map.GRAD_INPUT:
         return scatter(problem, np.matmul(np.swapaxes(weight, -1, -2), a.reshape(n, g, o, p)))
-    y = np.matmul(weight, gather(problem, a)).reshape(problem.shapes["y"])
+    y: Array = np.matmul(weight, gather(problem, a)).reshape(problem.shapes["y"])
     return y if bias is None else y + _in(number, bias).reshape(-1, *(1,) * problem.ndim)
 
 
