@@ -72,7 +72,7 @@ def agrees_with_scipy(conv: Conv, problem: Problem, operands: Operands) -> Claim
     if operands.bias is not None:
         y = y + operands.bias.astype(number).reshape(-1, *(1,) * problem.ndim)
     bound = expect(conv.map, problem, operands, conv.numerics).bound
-    return Claim(conv(problem, *operands), y.astype(DTYPES[problem.dtype].numpy), bound)
+    return Claim(conv(problem, *operands), conv.stored(y, problem, bound), bound)
 
 
 def _scipy_window(problem: Problem) -> tuple[str, tuple[slice, ...]]:
@@ -98,7 +98,7 @@ def _missing(plane: Array, window: tuple[slice, ...], problem: Problem, mode: st
 
 
 def agrees_with_torch(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """corr(x, w) = torch.nn.functional.conv{1,2,3}d(x, w), on the CPU and, where torch sees one, on CUDA without TF32."""
+    """corr(x, w) = torch.nn.functional.conv{1,2,3}d(x, w), on the CPU and, where there is one, on CUDA without TF32."""
     import torch
 
     whole = problem.dtype.startswith(("i", "u"))
@@ -122,7 +122,7 @@ def agrees_with_torch(conv: Conv, problem: Problem, operands: Operands) -> Claim
         ]
     y = conv(problem, *operands)
     bound = expect(conv.map, problem, operands, conv.numerics).bound
-    stacked = np.stack(results).astype(DTYPES[problem.dtype].numpy)
+    stacked = conv.stored(np.stack(results), problem, bound)
     return Claim(np.stack([y] * len(devices)), stacked, bound, note=f"torch on {' and '.join(devices)}")
 
 

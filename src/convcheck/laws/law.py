@@ -27,10 +27,11 @@ class Law:
     """One law of the book.
 
     ``needs`` restricts the classes of problems (`convcheck.space`) that are drawn to those that can tell; ``holds``
-    tells for any problem whether the law speaks of it; ``maps`` are the bilinear maps it speaks of; ``fills`` names the recipe of operands (`convcheck.cases`); ``headroom`` is the number of
-    bits that the law's own arithmetic adds to exact operands; ``work`` bounds the multiply-adds of a problem
-    whose law calls the target many times. ``direct`` laws do not hold for engines that declare Winograd or FFT.
-    ``every`` lists all problems of a law that exhausts a scope instead of sampling. ``requires`` is a library.
+    tells for any problem whether the law speaks of it; ``maps`` are the bilinear maps it speaks of; ``fills`` names
+    the recipe of operands (`convcheck.cases`); ``headroom`` is the number of bits that the law's own arithmetic adds
+    to exact operands; ``work`` bounds the multiply-adds of a problem whose law calls the target many times. ``direct``
+    laws do not hold for engines that declare Winograd or FFT. ``every`` lists all problems of a law that exhausts a
+    scope instead of sampling. ``requires`` is a library.
     """
 
     check: Callable[[Conv, Problem, Operands], Claim]
