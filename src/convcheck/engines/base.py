@@ -146,8 +146,12 @@ class Conv:
             return 0.0
         return expect(self.map, problem, operands, self.numerics).bound
 
+    def stored(self, value: Array, problem: Problem, slack: Array | float) -> Array:
+        """Round a law's own exact value to the target's type, where no error is allowed that would hold a rounding."""
+        return value if np.any(slack) else value.astype(DTYPES[problem.dtype].numpy)
+
     def slack_of_impulses(self, problem: Problem, weight: Array | None = None) -> float:
-        """Error that a response to a one-hot operand may carry: 0 but for engines that declare rounding of their own."""
+        """Error that a response to a one-hot operand may carry: 0 unless the engine declares rounding of its own."""
         if not (self.numerics.normwise or self.numerics.input_roundoff or self.numerics.splits):
             return 0.0
         operands = Operands(*(np.zeros(problem.shapes[r], np.float32) for r in self.map.roles))
@@ -197,7 +201,7 @@ def _flip_weight(which: Map, operands: Operands) -> Operands:
 
 
 def _flip_spatial(weight: Array) -> Array:
-    return np.ascontiguousarray(weight[(..., *(slice(None, None, -1),) * (weight.ndim - 2))])
+    return np.ascontiguousarray(np.flip(weight, tuple(range(2, weight.ndim))))
 
 
 def _first_line(error: BaseException) -> str:

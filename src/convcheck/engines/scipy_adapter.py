@@ -31,7 +31,7 @@ def _correlate(x: Array, w: Array, bias: Array | None = None, stride: Any = 1, g
         raise ValueError(f"the kernel {w.shape[2:]} is larger than the input {x.shape[2:]}")
     if bias is not None and bias.shape != w.shape[:1]:
         raise ValueError(f"a bias of shape {bias.shape} for {w.shape[0]} filters")
-    steps = (stride,) * (x.ndim - 2) if isinstance(stride, int) else tuple(stride)
+    steps: tuple[Any, ...] = (stride,) * (x.ndim - 2) if isinstance(stride, int) else tuple(stride)
     if min(steps) < 1:
         raise ValueError(f"stride {stride}")
     sizes = tuple(s - k + 1 for s, k in zip(x.shape[2:], w.shape[2:], strict=True))
@@ -41,4 +41,5 @@ def _correlate(x: Array, w: Array, bias: Array | None = None, stride: Any = 1, g
         y[n, o] += correlate(x[n, channel], w[o, c], "valid", method="direct")
     if bias is not None:
         y += bias.reshape(-1, *(1,) * len(sizes))
-    return np.ascontiguousarray(y[(..., *(slice(None, None, s) for s in steps))])
+    strided: list[Any] = [slice(None, None, s) for s in steps]
+    return np.ascontiguousarray(y[..., *strided])
