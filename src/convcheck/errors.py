@@ -7,10 +7,10 @@ import signal
 __all__ = [
     "ConvcheckError",
     "DtypeError",
+    "MisshapenError",
     "ParseError",
     "ShapeError",
     "TargetRaisedError",
-    "MisshapenError",
     "UnsupportedError",
     "UsageError",
     "is_interrupt",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from pathlib import Path
 from textwrap import dedent
 
 import psutil
@@ -101,9 +101,9 @@ def test_a_death_is_a_violation_of_survives_with_a_small_case(judged, name):
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_only_disturbs_is_no_violation_and_disturbs_nothing(judged, name):
-    before = os.getcwd()
+    before = Path.cwd()
     report = judged(name, HARMLESS[name], dtypes=("f32",))
-    assert (report.exit_code, os.getcwd()) == (0, before)
+    assert (report.exit_code, Path.cwd()) == (0, before)
 
 
 @pytest.mark.parametrize("name", RAISED)
@@ -117,7 +117,7 @@ def test_an_exception_or_garbage_is_named(judged, name):
 def test_no_worker_is_left_behind(judged):
     judged("leaves-a-child", HARMLESS["leaves-a-child"], dtypes=("f32",))
     left = [p for p in psutil.Process().children(recursive=True) if "forkserver" not in " ".join(p.cmdline())]
-    assert [] == [p for p in left if "resource_tracker" not in " ".join(p.cmdline())]
+    assert [p for p in left if "resource_tracker" not in " ".join(p.cmdline())] == []
 
 
 def test_a_mistake_that_comes_and_goes_is_reported_with_its_count(judged):

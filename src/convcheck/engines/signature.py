@@ -91,7 +91,7 @@ def _parameters(function: Callable[..., Any], label: str) -> list[inspect.Parame
             inspect.Parameter(
                 name.strip(" *"),
                 inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                default=default if default else inspect.Parameter.empty,
+                default=default or inspect.Parameter.empty,
             )
         )
     return parameters
