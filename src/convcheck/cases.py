@@ -124,7 +124,7 @@ class _Budget:
         return self.choose.integer(0, 255)
 
     def integers(self, kinds: tuple[str, str], *, stored: bool, most: int = 62) -> Fills:
-        """Dense integers, the budget split at random: a long a against a short b shows what an even split never does."""
+        """Dense integers, the budget split at random: a long a and a short b show what an even split never does."""
         bits = min(self.bits(stored=stored), most)
         longest = DTYPES[self.problem.dtype].precision - self.headroom
         share = max(0, min(self.choose.integer(0, max(0, bits)), longest))

@@ -37,7 +37,7 @@ class Progress:
     tally: Tally
 
 
-def verify(
+def verify(  # noqa: PLR0913 - everything that a user may say about a run
     target: Any,
     *,
     laws: Sequence[str] = (),

@@ -81,7 +81,7 @@ class Prober:
         kept = dtypes or self._settle_dtypes(caller, problem, ndims)
         self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
         numerics = self._settle_numerics(caller, problem, kept, features, accuracy)
-        limit = self._settle_speed(caller, problem, features)
+        limit = self._settle_speed(caller, problem)
         return Facts(
             kind=caller.kind.name,
             style=caller.style,
@@ -163,7 +163,7 @@ class Prober:
 
     def _settle_features(self, caller: Any, problem: Problem) -> frozenset[str]:
         named = self.signature.names
-        features = {name for name in ("stride", "padding", "dilation") if name in named}
+        features: set[str] = {name for name in ("stride", "padding", "dilation") if name in named}
         for name in sorted(features):
             features |= self._settle_form(caller, problem, name)
         if caller.style == "functional":
@@ -271,7 +271,7 @@ class Prober:
                 return True
         return False
 
-    def _settle_speed(self, caller: Any, problem: Problem, features: frozenset[str]) -> int:
+    def _settle_speed(self, caller: Any, problem: Problem) -> int:
         kernel = {1: (4,), 2: (2, 2), 3: (2, 2, 1)}[problem.ndim]
         size = {1: (5003,), 2: (51, 101), 3: (11, 11, 50)}[problem.ndim]
         sample = problem.replace(size=size, kernel=kernel)

@@ -78,7 +78,7 @@ def _defaults(problem: Problem) -> dict[str, Any]:
     return {"stride": ones, "padding": ((0, 0),) * problem.ndim, "dilation": ones, "groups": 1}
 
 
-def wrap(
+def wrap(  # noqa: PLR0913 - everything that a user may say about a function
     function: Callable[..., Any],
     *,
     name: str | None = None,
@@ -123,7 +123,7 @@ def wrap(
     UsageError
         If the function cannot be a convolution, or an option does not exist; the message shows the value.
     """
-    label = name or getattr(function, "__name__", repr(function))
+    label: str = name or getattr(function, "__name__", repr(function))
     _check_options(style, convention, accuracy, dtypes or ())
     signature = read_signature(function, label)
     if facts is None:
@@ -199,7 +199,7 @@ def _kinds_of(function: Callable[..., Any], device: str) -> list[str]:
     hints = " ".join(map(str, getattr(function, "__annotations__", {}).values()))
     home = str(getattr(function, "__module__", "") or "")
     for name in ("torch", "jax"):
-        if name in hints.lower() or home.split(".")[0] in (name, f"_{name}") or "torch._C" in repr(function):
+        if name in hints.lower() or home.partition(".")[0] in (name, f"_{name}") or "torch._C" in repr(function):
             return [name]
     if "ndarray" in hints or "numpy" in hints:
         return ["numpy"]
