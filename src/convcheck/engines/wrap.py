@@ -123,7 +123,7 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
     UsageError
         If the function cannot be a convolution, or an option does not exist; the message shows the value.
     """
-    label: str = name or getattr(function, "__name__", repr(function))
+    label = name or str(getattr(function, "__name__", repr(function)))
     _check_options(style, convention, accuracy, dtypes or ())
     signature = read_signature(function, label)
     if facts is None:
