@@ -65,13 +65,15 @@ def gamma(terms: Any, roundoff: float) -> Any:
 def is_exact(which: Map, problem: Problem, operands: Operands, numerics: Numerics, *, stored: bool = False) -> bool:
     """Certify, after the fill, that every partial sum in any order is an integer that the accumulator holds.
 
-    ``stored`` asks that the output's own type holds it too.
+    ``stored`` asks that the output's own type holds it too, as is asked with a bias: an engine may add it to the
+    sum that it has stored.
     """
     if numerics.normwise or numerics.splits or numerics.input_roundoff:
         return False
     if not all(_is_whole(array) for array in operands if array is not None):
         return False
     precision = DTYPES[numerics.accumulator(problem.dtype, which)].precision
+    stored = stored or operands.bias is not None
     limit = 2.0 ** (min(precision, DTYPES[problem.dtype].precision) if stored else precision)
     simple = problem.terms(which) * _peak(operands.a) * _peak(operands.b) + _peak(operands.bias)
     return simple <= limit or float(np.max(_magnitudes(which, problem, operands), initial=0)) <= limit
@@ -109,8 +111,14 @@ def _componentwise(which: Map, problem: Problem, operands: Operands, numerics: N
     # every product may underflow, by half the smallest subnormal of the type in which it is formed
     error = error + terms * accumulator.smallest_subnormal
     if accumulator.unit_roundoff < u_out:
+        if operands.bias is not None:  # which may be added to a sum that is stored already
+            error = error + u_out * (size + np.abs(_along_filters(operands.bias, problem)) + error)
         error = error + u_out * (size + error) + dtype.smallest_subnormal / 2
     return np.asarray(error * (1 + 2.0**-40))
+
+
+def _along_filters(bias: Array, problem: Problem) -> Array:
+    return bias.astype(np.float64).reshape(-1, *(1,) * problem.ndim)
 
 
 def _normwise(which: Map, problem: Problem, operands: Operands, numerics: Numerics, size: Array) -> Array:

@@ -115,7 +115,7 @@ class _Budget:
         precision = min(
             DTYPES[self.numerics.accumulator(dtype.name, self.which)].precision, 15 if dtype.name == "f16" else 62
         )
-        if stored:
+        if stored or self.problem.bias:
             precision = min(precision, dtype.precision)
         terms = self.problem.terms(self.which) + self.problem.bias
         return precision - ceil(log2(max(1, terms))) - self.headroom

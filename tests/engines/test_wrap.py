@@ -386,7 +386,7 @@ def test_dtypes_must_be_taken_on_all_axes():
 def test_numpy_s_own_arithmetic_is_known_to_round_after_every_step():
     engine = wrap(in_its_own_type, ndim=1)
     assert engine.numerics == Numerics(accumulators={"f16": "f16", "bf16": "bf16"})
-    assert "accumulator: f16 in f16, as NumPy's own arithmetic" in engine.notes
+    assert "accumulator: that of the operands in f16, bf16 (accumulator wide asks for float32)" in engine.notes
 
 
 def test_sums_in_float64_are_held_to_the_sharpest_rule():

@@ -76,6 +76,11 @@ _TARGET = {
         type=click.Choice(["componentwise", "normwise"]),
         help="Which error is allowed: normwise for Winograd and FFT.",
     ),
+    "accumulator": click.option(
+        "--accumulator",
+        type=click.Choice(["wide", "narrow"]),
+        help="In which type f16 and bf16 are summed up: float32, or their own.",
+    ),
     "style": click.option(
         "--style",
         type=click.Choice(["functional", "bare"]),

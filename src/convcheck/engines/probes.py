@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 import warnings
 from collections.abc import Callable
@@ -11,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from convcheck.bounds import Numerics, expect
+from convcheck.bounds import Numerics
 from convcheck.dtypes import DTYPES
+from convcheck.engines.arithmetic import is_normwise, sums_narrowly
 from convcheck.engines.arrays import ArrayKind
 from convcheck.engines.signature import Signature
 from convcheck.errors import is_interrupt
 from convcheck.operands import Fill, Operands, make
-from convcheck.problem import Map, Problem
+from convcheck.problem import Problem
 
-__all__ = ["Facts", "Prober", "Watch"]
+__all__ = ["Facts", "Prober", "Wanted", "Watch"]
 
 Array = np.ndarray[Any, Any]
 
@@ -56,6 +58,15 @@ class Watch:
     avoid: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What the user declares instead of leaving it to the probes; empty or None where nothing is declared."""
+
+    dtypes: tuple[str, ...] = ()
+    accuracy: str | None = None
+    accumulator: str | None = None
+
+
 @dataclass
 class Prober:
     """Candidates for how the target may be called; `run` settles each by the first that works."""
@@ -69,7 +80,7 @@ class Prober:
     watch: Watch = field(default_factory=Watch)
     notes: list[str] = field(default_factory=list)
 
-    def run(self, *, dtypes: tuple[str, ...] | None, accuracy: str | None) -> Facts:
+    def run(self, wanted: Wanted) -> Facts:
         """Settle everything, in the order in which each step needs the one before."""
         caller, problem, ndims = self._settle_call()
         self.notes += [
@@ -78,9 +89,12 @@ class Prober:
             f"spatial axes: {', '.join(map(str, ndims))}",
         ]
         features = self._settle_features(caller, problem)
-        kept = dtypes or self._settle_dtypes(caller, problem, ndims)
+        kept = wanted.dtypes or self._settle_dtypes(caller, problem, ndims)
         self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
-        numerics = self._settle_numerics(caller, problem, kept, features, accuracy)
+        numerics = self._settle_numerics(caller, problem, kept, features, wanted)
+        if numerics.normwise and not wanted.dtypes:
+            kept = tuple(d for d in kept if DTYPES[d].kind == "f")
+            self.notes.append("integers are not judged where results carry rounding errors")
         limit = self._settle_speed(caller, problem)
         return Facts(
             kind=caller.kind.name,
@@ -232,44 +246,43 @@ class Prober:
         return tuple(kept) or (problem.dtype,)
 
     def _settle_numerics(
-        self, caller: Any, problem: Problem, dtypes: tuple[str, ...], features: frozenset[str], accuracy: str | None
+        self, caller: Any, problem: Problem, dtypes: tuple[str, ...], features: frozenset[str], wanted: Wanted
     ) -> Numerics:
-        narrow = {}
-        if caller.kind.name == "numpy":  # NumPy's arithmetic rounds to the array's own type after every operation
-            narrow = {d: d for d in ("f16", "bf16") if d in dtypes and self._sums_narrowly(caller, problem, d)}
-            for dtype in narrow:
-                self.notes.append(f"accumulator: {dtype} in {dtype}, as NumPy's own arithmetic")
-        declared = Numerics(accumulators=narrow)
-        if accuracy is None and self._is_normwise(caller, problem, dtypes, features):
+        def call(case: Problem, operands: Operands) -> Array | None:
+            return self._call(caller, case, operands)
+
+        channels = "channels" in features
+        narrow: dict[str, str] = {
+            d: d for d in ("f16", "bf16") if d in dtypes and self._is_narrow(caller, problem, d, channels, wanted)
+        }
+        if narrow:
+            self.notes.append(
+                f"accumulator: that of the operands in {', '.join(narrow)} (accumulator wide asks for float32)"
+            )
+        normwise = wanted.accuracy == "normwise"
+        if wanted.accuracy is None and is_normwise(call, problem, dtypes, channels=channels):
             self.notes.append(
                 "accuracy: normwise, since integers come back with rounding errors, as FFT and Winograd leave them"
             )
-            accuracy = "normwise"
+            normwise = True
         else:
-            self.notes.append(f"accuracy: {accuracy or 'componentwise'}")
-        return Numerics(accumulators=narrow, normwise=True) if accuracy == "normwise" else declared
+            self.notes.append(f"accuracy: {wanted.accuracy or 'componentwise'}")
+        return Numerics(accumulators=narrow, normwise=normwise)
 
-    def _is_normwise(self, caller: Any, problem: Problem, dtypes: tuple[str, ...], features: frozenset[str]) -> bool:
-        wide = "channels" in features
-        for dtype, (size, kernel, channels) in product(
-            [d for d in ("f32", "f64") if d in dtypes],
-            [(9, 3, 1), (16, 5, 1), (24, 9, 1), *([(12, 3, 16)] if wide else [])],
-        ):
-            case = problem.replace(
-                size=(size,) * problem.ndim, kernel=(kernel,) * problem.ndim, channels=channels, dtype=dtype
+    def _is_narrow(self, caller: Any, problem: Problem, dtype: str, channels: bool, wanted: Wanted) -> bool:  # noqa: FBT001
+        """Whether sums are rounded to a low-precision type as they go, which the arithmetic of arrays does.
+
+        A compiled operator, which has its own accumulator, is held to float32 unless it is declared narrow.
+        """
+        if wanted.accumulator:
+            return wanted.accumulator == "narrow"
+        return (
+            inspect.isroutine(caller.function)
+            and hasattr(caller.function, "__code__")
+            and sums_narrowly(
+                lambda case, operands: self._call(caller, case, operands), problem, dtype, channels=channels
             )
-            if problem.ndim == 3:
-                case = case.replace(size=(6, 7, 8), kernel=(3, 3, 3))
-            bits = (DTYPES[dtype].precision - int(np.ceil(np.log2(case.terms())))) // 2
-            operands = Operands(*(make(case, role, Fill("dense", 2**bits - 1)) for role in "xw"))
-            result = self._call(caller, case, operands)
-            exact, norm = (expect(Map.FORWARD, case, operands, Numerics(normwise=n)) for n in (False, True))
-            if result is None or result.shape != exact.value.shape:
-                continue
-            error = np.abs(result.astype(np.float64) - exact.value.astype(np.float64))
-            if np.any(error > 0) and np.all(error <= norm.bound):
-                return True
-        return False
+        )
 
     def _settle_speed(self, caller: Any, problem: Problem) -> int:
         kernel = {1: (4,), 2: (2, 2), 3: (2, 2, 1)}[problem.ndim]
@@ -280,21 +293,6 @@ class Prober:
         if limit < SPEEDS[0][1]:
             self.notes.append(f"slow target: problems are kept below {limit} multiply-adds")
         return limit
-
-    def _sums_narrowly(self, caller: Any, problem: Problem, dtype: str) -> bool:
-        """Whether sums, or products, of a few terms are rounded to the operands' own type."""
-        bits = DTYPES[dtype].precision
-        big, odd = 2.0 ** (bits + 1), 2.0 ** (bits // 2 + 1) + 1
-        trials = [((big, 1, -big), (1, 1, 1)), ((1, big, -big), (1, 1, 1)), ((big, -big, 1), (1, 1, 1))]
-        trials.append(((odd, -1, 0), (odd, odd * odd - 1, 0)))
-        for x, w in trials:
-            line = (1,) * (problem.ndim - 1)
-            case = problem.replace(size=(*line, 3), kernel=(*line, 3), dtype=dtype)
-            operands = Operands(*(np.array(v, DTYPES[dtype].numpy).reshape(1, 1, *line, 3) for v in (x, w)))
-            result = self._call(caller, case, operands)
-            if result is not None and result.size == 1 and float(result.reshape(())) != 1:
-                return True
-        return False
 
     def _seconds(self, caller: Any, problem: Problem) -> float:
         operands = _operands(problem)

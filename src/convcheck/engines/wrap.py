@@ -14,7 +14,7 @@ from convcheck.dtypes import DTYPES
 from convcheck.engines.arrays import ArrayKind, kind_named
 from convcheck.engines.base import Capabilities, Engine
 from convcheck.engines.gradients import gradients_of
-from convcheck.engines.probes import Facts, Prober, Watch
+from convcheck.engines.probes import Facts, Prober, Wanted, Watch
 from convcheck.engines.signature import Signature, read_signature
 from convcheck.errors import UsageError
 from convcheck.operands import Operands
@@ -89,6 +89,7 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
     device: str = "cpu",
     convention: str = "correlation",
     accuracy: str | None = None,
+    accumulator: str | None = None,
     facts: Facts | None = None,
     watch: Watch = Watch(),  # noqa: B008 - frozen
 ) -> Engine:
@@ -113,6 +114,8 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
         ``correlation``, or ``convolution`` where the kernel is meant to be flipped.
     accuracy
         ``componentwise`` or ``normwise`` (Winograd, FFT).
+    accumulator
+        ``wide`` (float32) or ``narrow`` (the operands' own type), in which sums of float16 and bfloat16 are kept.
     facts
         What an earlier call inferred (``engine.facts``), so that nothing is probed again.
     watch
@@ -124,7 +127,7 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
         If the function cannot be a convolution, or an option does not exist; the message shows the value.
     """
     label = name or str(getattr(function, "__name__", repr(function)))
-    _check_options(style, convention, accuracy, dtypes or ())
+    _check_options(style, convention, accuracy, accumulator, dtypes or ())
     signature = read_signature(function, label)
     if facts is None:
         prober = Prober(
@@ -136,7 +139,7 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
             signature=signature,
             watch=watch,
         )
-        facts = prober.run(dtypes=tuple(dtypes) if dtypes else None, accuracy=accuracy)
+        facts = prober.run(Wanted(tuple(dtypes or ()), accuracy, accumulator))
     caller = Caller(function, signature, kind_named(facts.kind, device), facts.style, facts.forms)
     return _engine(label, caller, facts, convention)
 
@@ -181,11 +184,14 @@ def _describe(value: Any) -> str:
     return f"{value}" if value is None else f"a {kind.__module__}.{kind.__qualname__}".replace("builtins.", "")
 
 
-def _check_options(style: str | None, convention: str, accuracy: str | None, dtypes: Sequence[str]) -> None:
+def _check_options(
+    style: str | None, convention: str, accuracy: str | None, accumulator: str | None, dtypes: Sequence[str]
+) -> None:
     for what, value, known in (
         ("style", style, STYLES),
         ("convention", convention, ("correlation", "convolution")),
         ("accuracy", accuracy, ("componentwise", "normwise")),
+        ("accumulator", accumulator, ("wide", "narrow")),
         *(("dtype", name, tuple(DTYPES)) for name in dtypes),
     ):
         if value is not None and value not in known:

@@ -61,8 +61,8 @@ def channels_sum(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     x, w = operands.a, operands.b
     parts = [wide(conv(one, x[:, c : c + 1], w[:, c : c + 1])) for c in range(problem.channels)]
     whole = conv(problem.replace(bias=False), x, w)
-    total = np.sum(parts, axis=0).astype(whole.dtype)
-    return Claim(whole, total, 2 * conv.slack(problem, operands, summed=True))
+    slack = conv.slack(problem, operands, summed=True)
+    return Claim(whole, conv.stored(np.sum(parts, axis=0), problem, slack), 2 * slack)
 
 
 def filters_stack(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -87,8 +87,9 @@ def bias_adds(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """corr(x, w, b) = corr(x, w) + b along the filters, also when their number equals an output size."""
     assert operands.bias is not None  # noqa: S101 - the law's needs say so
     plain = conv(problem.replace(bias=False), operands.a, operands.b)
-    expected = (wide(plain) + wide(operands.bias).reshape(-1, *(1,) * problem.ndim)).astype(plain.dtype)
-    return Claim(conv(problem, *operands), expected, 2 * conv.slack(problem, operands, summed=True))
+    slack = conv.slack(problem, operands, summed=True)
+    expected = wide(plain) + wide(operands.bias).reshape(-1, *(1,) * problem.ndim)
+    return Claim(conv(problem, *operands), conv.stored(expected, problem, slack), 2 * slack)
 
 
 def pointwise_is_matmul(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -101,7 +102,8 @@ def pointwise_is_matmul(conv: Conv, problem: Problem, operands: Operands) -> Cla
     if operands.bias is not None:
         y = y + wide(operands.bias).reshape(-1, *(1,) * problem.ndim)
     got = conv(problem, *operands)
-    return Claim(got, y.astype(operands.a.dtype), conv.slack(problem, operands))
+    slack = conv.slack(problem, operands)
+    return Claim(got, conv.stored(y, problem, slack), slack)
 
 
 def full_kernel_is_dense(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -112,7 +114,8 @@ def full_kernel_is_dense(conv: Conv, problem: Problem, operands: Operands) -> Cl
     if operands.bias is not None:
         y = y + wide(operands.bias).reshape(-1, *(1,) * problem.ndim)
     got = conv(problem, *operands)
-    return Claim(got, y.astype(operands.a.dtype), conv.slack(problem, operands))
+    slack = conv.slack(problem, operands)
+    return Claim(got, conv.stored(y, problem, slack), slack)
 
 
 def rank_embeds(conv: Conv, problem: Problem, operands: Operands) -> Claim:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from convcheck.claim import Claim
-from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Conv
 from convcheck.laws.arrangement import flip, pad, spatial, subsample
 from convcheck.laws.law import ALL_MAPS, Law
@@ -31,10 +30,11 @@ def flip_relates(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     for n, o, c in np.ndindex(problem.batch, problem.filters, problem.channels_per_group):
         channel = o // problem.filters_per_group * problem.channels_per_group + c
         dense[n, o] += convolve(x[n, channel], w[o, c], "valid", method="direct")
-    expected = subsample(dense, problem.stride).astype(DTYPES[problem.dtype].numpy)
     plain = problem.replace(bias=False)
     flipped = operands._replace(b=flip(operands.b), bias=None)
-    return Claim(conv(plain, *flipped), expected, conv.slack(plain, flipped))
+    slack = conv.slack(plain, flipped)
+    expected = conv.stored(subsample(dense, problem.stride), problem, slack)
+    return Claim(conv(plain, *flipped), expected, slack)
 
 
 def _lengths(x: Array, w: Array) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ _REPEATED = (
     "dtypes",
     "convention",
     "accuracy",
+    "accumulator",
     "style",
     "call_timeout",
     "memory_limit",
