@@ -1,0 +1,62 @@
+"""The probes for a target's arithmetic: narrow sums are seen wherever they are, FFT is told from a mistake."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convcheck.dtypes import DTYPES
+from convcheck.engines.arithmetic import is_normwise, sums_narrowly
+from convcheck.problem import Map, Problem
+from convcheck.reference.maps import contract
+
+PLAIN = Problem(size=(5,), kernel=(2,))
+
+
+def wide(problem, operands):
+    return contract(Map.FORWARD, problem, *operands).astype(DTYPES[problem.dtype].numpy)
+
+
+def narrow_over_channels(problem, operands):
+    one = problem.replace(channels=1)
+    total = np.zeros(problem.shapes["y"], DTYPES[problem.dtype].numpy)
+    for c in range(problem.channels):
+        total += wide(one, (operands.a[:, c : c + 1], operands.b[:, c : c + 1]))
+    return total
+
+
+def slightly_off(problem, operands):
+    exact = contract(Map.FORWARD, problem, *operands)
+    return (exact * (1 + 2.0**-22)).astype(DTYPES[problem.dtype].numpy)
+
+
+def through_bfloat16(problem, operands):
+    rounded = (array.astype(DTYPES["bf16"].numpy).astype(array.dtype) for array in operands[:2])
+    return wide(problem, tuple(rounded))
+
+
+@pytest.mark.parametrize("dtype", ["f16", "bf16"])
+def test_sums_in_float32_are_not_narrow(dtype):
+    assert not sums_narrowly(wide, PLAIN, dtype, channels=True)
+
+
+@pytest.mark.parametrize("dtype", ["f16", "bf16"])
+def test_sums_that_are_rounded_between_channels_are_narrow(dtype):
+    assert sums_narrowly(narrow_over_channels, PLAIN, dtype, channels=True)
+
+
+def test_an_exact_engine_is_not_normwise():
+    assert not is_normwise(wide, PLAIN, ("f32", "f64"), channels=True)
+
+
+def test_errors_of_a_few_roundings_are_normwise():
+    assert is_normwise(slightly_off, PLAIN, ("f32",), channels=False)
+
+
+def test_operands_rounded_to_bfloat16_are_a_mistake_and_not_normwise():
+    assert not is_normwise(through_bfloat16, PLAIN, ("f32",), channels=True)
+
+
+def test_a_target_that_answers_nothing_is_neither():
+    assert not sums_narrowly(lambda *_: None, PLAIN, "f16", channels=True)
+    assert not is_normwise(lambda *_: None, PLAIN, ("f32",), channels=True)
