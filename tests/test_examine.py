@@ -152,7 +152,8 @@ def test_an_engine_whose_convention_is_convolution_is_judged_as_the_correlation_
 def test_a_slice_judges_its_cases():
     part = Slice("definition", Map.FORWARD, "random", 5, 25)
     tally = run_slice(engine_of(right), part, SMOKE, 0, lambda _: None)
-    assert (tally.judged, tally.failures, tally.nontrivial) == (20, [], 20)
+    assert (tally.judged, tally.failures) == (20, [])
+    assert tally.nontrivial > 15
 
 
 def test_every_case_is_announced_before_the_target_is_called():

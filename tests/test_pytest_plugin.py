@@ -89,7 +89,7 @@ def test_there_is_one_item_a_law(run):
 
 def test_a_failure_shows_the_violation_and_no_traceback(run):
     output = run('laws=("definition",)').stdout.str()
-    for part in ("ops:corr2d violates definition", "x   w   expected   got", "convcheck replay ops:corr2d"):
+    for part in ("ops:corr2d violates definition", "expected   got", "convcheck replay ops:corr2d"):
         assert part in output
     assert "Traceback" not in output
     assert "pytest_plugin.py:" not in output

@@ -98,9 +98,20 @@ def _problem_move(changes: Callable[[Problem], Iterator[dict[str, Any]]]) -> Cal
     return move
 
 
-def _fewer_axes(p: Problem) -> Iterator[dict[str, Any]]:
+def _fewer_axes(case: Case) -> Iterator[Case]:
+    """Leave out one spatial axis, of the problem and of the points of its operands."""
+    p = case.problem
     for axis in range(p.ndim if p.ndim > 1 else 0):
-        yield {name: _without(getattr(p, name), axis) for name in _AXES}
+        problem = p.replace(**{name: _without(getattr(p, name), axis) for name in _AXES})
+        if not problem.is_valid or min(problem.size) == 0:
+            continue
+        fills = tuple(
+            fill.replace(points=tuple((_without(index, axis + 2), value) for index, value in fill.points))
+            if role != "bias"
+            else fill
+            for role, fill in zip(case.roles, case.fills, strict=True)
+        )
+        yield case.replace(problem=problem, fills=fills)
 
 
 def _fewer_channels(p: Problem) -> Iterator[dict[str, Any]]:
@@ -281,7 +292,8 @@ def _fill_order(fill: Fill) -> float:
 
 #: moves in the order in which they are tried: what makes a case smallest comes first
 MOVES = (
-    *map(_problem_move, (_fewer_axes, _fewer_channels, _smaller_sizes, _smaller_kernels, _less_padding)),
+    _fewer_axes,
+    *map(_problem_move, (_fewer_channels, _smaller_sizes, _smaller_kernels, _less_padding)),
     *map(_problem_move, (_smaller_steps, _plainer)),
     *map(_operand_move, (_plainer_fills, _fewer_points, _smaller_values)),
 )
