@@ -50,7 +50,7 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile("smoke", pairs=False, triples=False, random=30, certifying=300, search=0),
-        Profile("gate", pairs=True, triples=True, random=60, certifying=1500, search=20),
+        Profile("gate", pairs=True, triples=True, random=40, certifying=1000, search=10),
         Profile("nightly", pairs=True, triples=True, random=2000, certifying=20_000, search=500),
     )
 }

@@ -196,7 +196,7 @@ LAWS = (
     Law(inputs_untouched, CHAPTER, maps=ALL_MAPS, fills="layouts"),
     Law(output_owned, CHAPTER, maps=ALL_MAPS, fills="tiny"),
     Law(deterministic, CHAPTER, maps=ALL_MAPS, fills="float"),
-    Law(stateless, CHAPTER, maps=ALL_MAPS),
+    Law(stateless, CHAPTER, maps=ALL_MAPS, work=20_000),
     Law(threads_agree, CHAPTER, maps=ALL_MAPS, work=20_000),
     Law(layout_free, CHAPTER, maps=ALL_MAPS, fills="layouts"),
     Law(rejects_invalid, CHAPTER, needs={"size": ("tiny",)}, work=20_000),
