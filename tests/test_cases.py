@@ -65,10 +65,10 @@ def test_operands_may_come_in_any_order():
     [
         ("", "an empty line is no case"),
         ("definition@backward i3 k2 x=ones w=ones", "'backward' is no map; there are forward, grad_input"),
-        ("definition i3 k2 x=ones v=ones w=ones", "v in 'definition .*': operands are x, w, gy, b"),
+        ("definition i3 k2 x=ones v=ones w=ones", "v in 'definition .*': operands are x, w, b"),
         ("definition i3 k2 x=ones", "does not say how w is filled"),
         ("definition i3 k2", "does not say how x and w is filled"),
-        ("definition@grad_input i3 k2 x=ones w=ones", "does not say how gy is filled"),
+        ("definition@grad_input i3 k2 x=ones w=ones", "operands are gy, w, b"),
         ("definition i3 k2 x=ones w=waves", "no fill is called 'waves'"),
         ("definition i3 q2 x=ones w=ones", "'q2' is not a word of a problem"),
     ],

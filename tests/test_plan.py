@@ -132,7 +132,7 @@ def test_a_gate_has_every_stream():
 
 
 @pytest.mark.parametrize(
-    ("name", "profile", "expected"), [("definition", SMOKE, 300), ("mass", SMOKE, 30), ("mass", GATE, 60)]
+    ("name", "profile", "expected"), [("definition", SMOKE, 300), ("mass", SMOKE, 30), ("mass", GATE, 40)]
 )
 def test_the_law_that_certifies_gets_more_free_choices(name, profile, expected):
     parts = [p for p in slices(FULL, laws(name), profile) if (p.map, p.stream) == (Map.FORWARD, "random")]

@@ -159,7 +159,7 @@ def test_output_has_one_size_an_axis():
 
 
 def test_shapes_are_those_of_a_batched_layer():
-    expected = {"x": (2, 6, 5, 7), "w": (4, 3, 3, 2), "y": (2, 4, 2, 8), "bias": (4,)}
+    expected = {"x": (2, 6, 5, 7), "w": (4, 3, 3, 2), "y": (2, 4, 2, 8), "bias": (4,), "xbias": (6,)}
     assert expected == LAYER.shapes
 
 

@@ -59,7 +59,7 @@ def test_every_problem_drawn_is_admitted_by_the_capabilities_asked_for(offered, 
 @given(capabilities, st.sampled_from(LAWS), st.sampled_from(Map), st.data())
 def test_every_case_drawn_is_admitted_by_its_engine_and_spoken_of_by_its_law(offered, law, which, data):
     engine = engine_with(offered)
-    if which in law.maps and not _lacking(offered, law, which):
+    if which in law.maps_of(offered) and not _lacking(offered, law, which):
         case = data.draw(cases(engine, law, which))
         assert (case.law, case.map, offered.admits(case.problem)) == (law.name, which, "")
 
@@ -131,7 +131,7 @@ def test_strict_operands_have_sums_that_the_output_s_type_holds(recipe, problem,
 @given(problems(needs=small), st.sampled_from(Map), st.sampled_from(tuple(RECIPES)), st.data())
 def test_operands_have_the_shapes_of_the_map_s_roles(problem, which, recipe, data):
     drawn = data.draw(operands(problem, which=which, recipe=recipe))
-    expected = [problem.shapes[role] for role in (*which.roles, *(["bias"] if problem.bias else []))]
+    expected = [problem.shapes[role] for role in (*which.roles, *([which.bias] if problem.bias else []))]
     assert expected == [array.shape for array in drawn if array is not None]
 
 
@@ -149,7 +149,7 @@ def test_case_lines_of_every_law_parse_back():
     @given(st.data())
     def each(data):
         for law in LAWS:
-            case = data.draw(cases(engine, law, law.maps[-1]))
+            case = data.draw(cases(engine, law, law.maps_of(engine.capabilities)[-1]))
             assert Case.parse(str(case)) == case
 
     each()

@@ -112,12 +112,12 @@ def _componentwise(which: Map, problem: Problem, operands: Operands, numerics: N
     error = error + terms * accumulator.smallest_subnormal
     if accumulator.unit_roundoff < u_out:
         if operands.bias is not None:  # which may be added to a sum that is stored already
-            error = error + u_out * (size + np.abs(_along_filters(operands.bias, problem)) + error)
+            error = error + u_out * (size + np.abs(_along_channels(operands.bias, problem)) + error)
         error = error + u_out * (size + error) + dtype.smallest_subnormal / 2
     return np.asarray(error * (1 + 2.0**-40))
 
 
-def _along_filters(bias: Array, problem: Problem) -> Array:
+def _along_channels(bias: Array, problem: Problem) -> Array:
     return bias.astype(np.float64).reshape(-1, *(1,) * problem.ndim)
 
 

@@ -21,7 +21,7 @@ __all__ = ["RECIPES", "Case", "choose_fills"]
 Fills = tuple[Fill, ...]
 
 #: letters of the operands on a case line
-LETTERS = {"x": "x", "w": "w", "y": "gy", "bias": "b"}
+LETTERS = {"x": "x", "w": "w", "y": "gy", "bias": "b", "xbias": "b"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Case:
     @property
     def roles(self) -> tuple[str, ...]:
         """Roles of the operands, in the order of the fills."""
-        return (*self.map.roles, *(("bias",) if self.problem.bias else ()))
+        return (*self.map.roles, *((self.map.bias,) if self.problem.bias else ()))
 
     def operands(self) -> Operands:
         """Make the operands."""
@@ -72,13 +72,14 @@ class Case:
         if which and which not in set(Map):
             raise ParseError(f"{which!r} is no map; there are {', '.join(Map)}")
         given = dict(word.split("=", 1) for word in words[1:] if "=" in word)
-        role_of = {letter: role for role, letter in LETTERS.items()}
+        asked = Map(which or Map.FORWARD)
+        role_of = {LETTERS[role]: role for role in (*asked.roles, asked.bias)}
         unknown = set(given) - set(role_of)
         if unknown:
             raise ParseError(f"{', '.join(sorted(unknown))} in {line!r}: operands are {', '.join(role_of)}")
         fills = {role_of[letter]: Fill.parse(text) for letter, text in given.items()}
-        problem = Problem.parse(" ".join(w for w in words[1:] if "=" not in w)).replace(bias="bias" in fills)
-        case = cls(law, problem, (), Map(which or Map.FORWARD))
+        problem = Problem.parse(" ".join(w for w in words[1:] if "=" not in w)).replace(bias=asked.bias in fills)
+        case = cls(law, problem, (), asked)
         missing = [LETTERS[role] for role in case.roles if role not in fills]
         if missing:
             raise ParseError(f"{line!r} does not say how {' and '.join(missing)} is filled")

@@ -99,7 +99,7 @@ class Fill:
 
 
 def make(problem: Problem, role: str, fill: Fill) -> Array:
-    """Make the operand that plays ``role`` (x, w, y or bias) in a problem.
+    """Make the operand that plays ``role`` (x, w, y, bias or xbias) in a problem.
 
     Returns
     -------

@@ -38,6 +38,11 @@ class Map(StrEnum):
         """Role of what comes back."""
         return {"forward": "y", "grad_input": "x", "grad_weight": "w"}[self.value]
 
+    @property
+    def bias(self) -> str:
+        """Role of a bias, one entry for each channel of the result."""
+        return "xbias" if self is Map.GRAD_INPUT else "bias"
+
 
 def output_size(
     size: int, kernel: int, *, stride: int = 1, padding: tuple[int, int] = (0, 0), dilation: int = 1
@@ -133,6 +138,15 @@ class Problem:
             for i, k, s, p, d in zip(self.size, self.kernel, self.stride, self.padding, self.dilation, strict=True)
         )
 
+    @cached_property
+    def leftover(self) -> Sizes:
+        """Elements at the end of each padded axis that no window reaches: (S + lo + hi - reach) mod s.
+
+        A transposed convolution, which knows only the output's size, is told them as ``output_padding``.
+        """
+        padded = [s + sum(p) - r for s, p, r in zip(self.size, self.padding, self.reach, strict=True)]
+        return tuple(rest % s for rest, s in zip(padded, self.stride, strict=True))
+
     @property
     def is_valid(self) -> bool:
         """Whether the dilated kernel fits into the padded input, so that every engine must take it."""
@@ -140,12 +154,13 @@ class Problem:
 
     @cached_property
     def shapes(self) -> dict[str, Sizes]:
-        """Shapes by role: x (N, C, *size), w (O, C/g, *kernel), y (N, O, *output), bias (O,)."""
+        """Shapes by role: x (N, C, *size), w (O, C/g, *kernel), y (N, O, *output), bias (O,), xbias (C,)."""
         return {
             "x": (self.batch, self.channels, *self.size),
             "w": (self.filters, self.channels_per_group, *self.kernel),
             "y": (self.batch, self.filters, *self.output),
             "bias": (self.filters,),
+            "xbias": (self.channels,),
         }
 
     @property

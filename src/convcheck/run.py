@@ -188,8 +188,10 @@ class _Run:
         if law.requires and not _importable(law.requires):
             return f"{law.requires} is not installed"
         offered = self.engine.capabilities
-        spaces = [Space.of(offered, law, m) for m in law.maps if m in offered.maps]
-        lacking = spaces[0].lacking if spaces and not law.every else ""
+        spaces = [Space.of(offered, law, m) for m in law.maps_of(offered)]
+        if not spaces:
+            return f"speaks of {' and '.join(law.maps)}, which the target does not offer"
+        lacking = spaces[0].lacking if not law.every else ""
         return f"the target takes no {lacking}" if lacking else ""
 
     def reached(self) -> dict[int, tuple[int, int]]:

@@ -107,7 +107,7 @@ def _fewer_axes(case: Case) -> Iterator[Case]:
             continue
         fills = tuple(
             fill.replace(points=tuple((_without(index, axis + 2), value) for index, value in fill.points))
-            if role != "bias"
+            if role in ("x", "w", "y")
             else fill
             for role, fill in zip(case.roles, case.fills, strict=True)
         )

@@ -119,7 +119,7 @@ class Space:
     def of(cls, capabilities: Capabilities, law: Any, which: Map) -> Self:
         """Return the problems on which a law can judge one of an engine's maps."""
         needs = dict(law.needs)
-        for name, classes in (GRADIENTS if which is not Map.FORWARD else {}).items():
+        for name, classes in (GRADIENTS if which is not capabilities.primary else {}).items():
             needs[name] = tuple(c for c in needs.get(name, classes) if c in classes)
         return cls(capabilities, needs, min(law.work or capabilities.work_limit, capabilities.work_limit))
 
@@ -183,6 +183,9 @@ class _Builder:
         else:
             padding = self.padding(reach, dilation)
         size = self.size(kernel, reach, stride, padding)
+        if self.offered.primary is Map.GRAD_INPUT and "output-padding" not in self.offered.features:
+            padded = [v + sum(p) - r for v, p, r in zip(size, padding, reach, strict=True)]
+            size = tuple(v + -rest % s for v, rest, s in zip(size, padded, stride, strict=True))
         spatial = Problem(
             size=size, kernel=kernel, stride=stride, padding=padding, dilation=dilation, same=same,
             dtype=self.dtype(), bias=self.cls["bias"] == "yes",

@@ -71,7 +71,7 @@ def problems(
 def operands(draw: st.DrawFn, problem: Problem, *, which: Map = Map.FORWARD, recipe: str = "exact") -> Operands:
     """Operands of a problem by a recipe of `convcheck.cases.RECIPES`; ``exact`` ones make every sum exact."""
     fills = choose_fills(recipe, _Drawn(draw), which, problem, Numerics())
-    roles = (*which.roles, *(("bias",) if problem.bias else ()))
+    roles = (*which.roles, *((which.bias,) if problem.bias else ()))
     return Operands(*(make(problem, role, fill) for role, fill in zip(roles, fills, strict=True)))
 
 

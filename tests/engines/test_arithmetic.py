@@ -46,17 +46,17 @@ def test_sums_that_are_rounded_between_channels_are_narrow(dtype):
 
 
 def test_an_exact_engine_is_not_normwise():
-    assert not is_normwise(wide, PLAIN, ("f32", "f64"), channels=True)
+    assert not is_normwise(wide, Map.FORWARD, PLAIN, ("f32", "f64"), channels=True)
 
 
 def test_errors_of_a_few_roundings_are_normwise():
-    assert is_normwise(slightly_off, PLAIN, ("f32",), channels=False)
+    assert is_normwise(slightly_off, Map.FORWARD, PLAIN, ("f32",), channels=False)
 
 
 def test_operands_rounded_to_bfloat16_are_a_mistake_and_not_normwise():
-    assert not is_normwise(through_bfloat16, PLAIN, ("f32",), channels=True)
+    assert not is_normwise(through_bfloat16, Map.FORWARD, PLAIN, ("f32",), channels=True)
 
 
 def test_a_target_that_answers_nothing_is_neither():
     assert not sums_narrowly(lambda *_: None, PLAIN, "f16", channels=True)
-    assert not is_normwise(lambda *_: None, PLAIN, ("f32",), channels=True)
+    assert not is_normwise(lambda *_: None, Map.FORWARD, PLAIN, ("f32",), channels=True)

@@ -61,8 +61,14 @@ def test_a_problem_is_refused_for_the_feature_that_is_lacking(feature, line):
     assert lacking.admits(Problem.parse(line)) == feature
 
 
+def test_a_transposed_convolution_without_output_padding_leaves_nothing_over():
+    offered = Capabilities((1,), ("f32",), frozenset({"stride"}), (Map.GRAD_INPUT,), primary=Map.GRAD_INPUT)
+    assert offered.admits(Problem.parse("i4 k1 s3")) == ""
+    assert offered.admits(Problem.parse("i5 k1 s3")) == "output-padding"
+
+
 def test_every_feature_can_be_lacking():
-    assert len(FEATURES) == len(set(FEATURES)) == 12
+    assert len(FEATURES) == len(set(FEATURES)) == 13
 
 
 def test_padding_by_name_needs_not_to_be_two_sided():

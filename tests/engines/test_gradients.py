@@ -28,7 +28,7 @@ def detached(x, w, stride=1):
 
 
 def without_grad(x, w):
-    if x.requires_grad:
+    if x.requires_grad or w.requires_grad:
         raise RuntimeError("no gradients here")
     return torch.nn.functional.conv2d(x, w)
 
@@ -85,3 +85,13 @@ def test_an_interrupt_is_passed_on():
 
     with pytest.raises(KeyboardInterrupt):
         wrap(interrupted, array="torch", ndim=2)
+
+
+def no_gradient_of_x(x, w):
+    if x.requires_grad:
+        raise RuntimeError("not implemented")
+    return torch.nn.functional.conv2d(x, w)
+
+
+def test_one_gradient_that_raises_is_offered_and_judged():
+    assert wrap(no_gradient_of_x, array="torch", ndim=2).capabilities.maps == tuple(Map)

@@ -146,4 +146,4 @@ def test_a_builtin_of_numpy_is_read():
 def test_builtins_of_torch_are_read_by_their_docstrings():
     torch = pytest.importorskip("torch")
     signature = read(torch.conv2d)
-    assert (signature.arrays, set(signature.names)) == (("input", "weight"), set(ALIASES))
+    assert (signature.arrays, set(signature.names)) == (("input", "weight"), set(ALIASES) - {"output_padding"})

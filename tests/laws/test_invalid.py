@@ -21,7 +21,10 @@ PLAIN = Problem(size=(5,), kernel=(2,))
 def calls(problem=GROUPED, features=FEATURES):
     roles = (*Map.FORWARD.roles, *(["bias"] if problem.bias else []))
     operands = Operands(*(make(problem, role, Fill("ones")) for role in roles))
-    return {what: (wrong, given) for what, wrong, given in invalid_calls(problem, operands, frozenset(features))}
+    return {
+        what: (wrong, given)
+        for what, wrong, given in invalid_calls(Map.FORWARD, problem, operands, frozenset(features))
+    }
 
 
 def test_everything_is_asked_of_an_engine_that_offers_everything():
@@ -81,5 +84,5 @@ def test_the_operands_of_the_valid_problem_are_left_alone():
     problem = GROUPED
     operands = Operands(*(make(problem, role, Fill("ones")) for role in ("x", "w", "bias")))
     before = [array.copy() for array in operands]
-    list(invalid_calls(problem, operands, frozenset(FEATURES)))
+    list(invalid_calls(Map.FORWARD, problem, operands, frozenset(FEATURES)))
     assert [np.array_equal(a, b) for a, b in zip(before, operands, strict=True)] == [True] * 3

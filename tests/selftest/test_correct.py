@@ -64,6 +64,6 @@ def test_it_refuses_what_is_no_convolution(engine):
     conv = Conv(engine, Map.FORWARD)
     for seed in range(5):
         problem, operands = drawn(engine, Map.FORWARD, "exact", seed)
-        for what, wrong, given in invalid_calls(problem, operands, engine.capabilities.features):
+        for what, wrong, given in invalid_calls(Map.FORWARD, problem, operands, engine.capabilities.features):
             with pytest.raises((TargetRaisedError, UnsupportedError)):
                 pytest.fail(f"{what}: returned shape {conv.attempt(wrong, given).shape}")

@@ -250,7 +250,7 @@ def raises(engine, which, problem, operands):
 
 
 def accepts_invalid(engine, problem, operands):
-    for _, wrong, given in invalid_calls(problem, operands, engine.capabilities.features):
+    for _, wrong, given in invalid_calls(Map.FORWARD, problem, operands, engine.capabilities.features):
         try:
             engine.apply(Map.FORWARD, wrong, given)
         except Exception:  # noqa: BLE001, S112 - whatever it raises, it refuses

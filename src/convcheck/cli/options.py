@@ -83,8 +83,8 @@ _TARGET = {
     ),
     "style": click.option(
         "--style",
-        type=click.Choice(["functional", "bare"]),
-        help="f(x, w, bias, stride, ...) on batches of channels, or f(X, K) on spatial arrays.",
+        type=click.Choice(["functional", "bare", "transposed"]),
+        help="f(x, w, bias, stride, ...) on batches of channels, f(X, K) on spatial arrays, or transposed.",
     ),
 }
 

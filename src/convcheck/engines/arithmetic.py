@@ -65,7 +65,7 @@ def _spread(x: tuple[float, ...], w: tuple[float, ...], case: Problem) -> Operan
     return Operands(image, np.ascontiguousarray(np.broadcast_to(weight, case.shapes["w"])))
 
 
-def is_normwise(call: Call, problem: Problem, dtypes: tuple[str, ...], *, channels: bool) -> bool:
+def is_normwise(call: Call, which: Map, problem: Problem, dtypes: tuple[str, ...], *, channels: bool) -> bool:
     """Whether exact integers come back with errors, all within what a normwise bound allows."""
     shapes = [(9, 3, 1), (16, 5, 1), (24, 9, 1), *([(12, 3, 16)] if channels else [])]
     for dtype, (size, kernel, count) in product([d for d in ("f32", "f64") if d in dtypes], shapes):
@@ -73,10 +73,10 @@ def is_normwise(call: Call, problem: Problem, dtypes: tuple[str, ...], *, channe
             ((6, 7, 8), (3, 3, 3)) if problem.ndim == 3 else ((size,) * problem.ndim, (kernel,) * problem.ndim)
         )
         case = problem.replace(size=sizes, kernel=kernels, channels=count, dtype=dtype)
-        bits = (DTYPES[dtype].precision - ceil(log2(case.terms()))) // 2
-        operands = Operands(*(make(case, role, Fill("dense", 2**bits - 1)) for role in "xw"))
+        bits = (DTYPES[dtype].precision - ceil(log2(case.terms(which)))) // 2
+        operands = Operands(*(make(case, role, Fill("dense", 2**bits - 1)) for role in which.roles))
         result = call(case, operands)
-        exact, norm = (expect(Map.FORWARD, case, operands, Numerics(normwise=n)) for n in (False, True))
+        exact, norm = (expect(which, case, operands, Numerics(normwise=n)) for n in (False, True))
         if result is None or result.shape != exact.value.shape:
             continue
         error = np.abs(result.astype(np.float64) - exact.value.astype(np.float64))

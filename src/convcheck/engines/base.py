@@ -11,6 +11,7 @@ import numpy as np
 
 from convcheck.bounds import Numerics, expect, is_exact
 from convcheck.dtypes import DTYPES
+from convcheck.engines.gradients import Derivatives
 from convcheck.errors import MisshapenError, TargetRaisedError, UnsupportedError, is_interrupt
 from convcheck.layouts import TELLTALE
 from convcheck.operands import Operands
@@ -34,6 +35,7 @@ FEATURES = (
     "unequal-dilation",
     "two-sided-padding",  # padding that differs from end to end
     "same-padding",  # padding by the name "same"
+    "output-padding",  # a transposed convolution's output_padding
 )
 
 
@@ -41,7 +43,8 @@ FEATURES = (
 class Capabilities:
     """What an engine supports, and so what it is judged on.
 
-    ``dtypes`` are names from `convcheck.dtypes`; problems are kept below ``work_limit`` multiply-adds.
+    ``dtypes`` are names from `convcheck.dtypes`; problems are kept below ``work_limit`` multiply-adds. ``primary`` is
+    the map that a call of the target computes: `Map.GRAD_INPUT` if it is a transposed convolution.
     """
 
     ndims: tuple[int, ...]
@@ -49,6 +52,7 @@ class Capabilities:
     features: frozenset[str] = frozenset()
     maps: tuple[Map, ...] = (Map.FORWARD,)
     work_limit: int = 1_000_000
+    primary: Map = Map.FORWARD
 
     def admits(self, problem: Problem) -> str:
         """Return what a problem needs and the engine lacks, or an empty string."""
@@ -64,6 +68,7 @@ class Capabilities:
             **{f"unequal-{name}": wanted for name, wanted in uneven.items()},
             "two-sided-padding": any(low != high for low, high in problem.padding) and not problem.same,
             "same-padding": problem.same,
+            "output-padding": self.primary is Map.GRAD_INPUT and any(problem.leftover),
         }
         lacking = [name for name, wanted in needs.items() if wanted and name not in self.features]
         lacking += [f"{problem.ndim} spatial axes"] * (problem.ndim not in self.ndims)
@@ -76,13 +81,15 @@ class Engine:
     """A convolution under test.
 
     ``apply(map, problem, operands)`` takes NumPy arrays in any layout and returns what the target returned as
-    a NumPy array, sharing its memory where that is possible. ``notes`` are what was inferred, one fact a line,
-    and ``facts`` the same in a form from which the engine is made again without asking the target.
+    a NumPy array, sharing its memory where that is possible. ``derivatives`` say how it differentiates. ``notes`` are
+    what was inferred, one fact a line, and ``facts`` the same in a form from which the engine is made again without
+    asking the target.
     """
 
     name: str
     capabilities: Capabilities
     apply: Callable[[Map, Problem, Operands], Array]
+    derivatives: Derivatives | None = None
     convention: str = "correlation"
     numerics: Numerics = field(default_factory=Numerics)
     notes: tuple[str, ...] = ()
@@ -93,6 +100,11 @@ class Engine:
         """Return the engine with some fields changed."""
         return replace(self, **changes)
 
+    def timed(self, timed: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Self:
+        """Return the engine with every way to call the target passed through a function."""
+        derivatives = self.derivatives and self.derivatives.timed(timed)
+        return self.replace(apply=timed(self.apply), derivatives=derivatives)
+
 
 class Conv:
     """One map of an engine, as a law sees it: ``conv(problem, a, b, bias) -> array``.
@@ -101,9 +113,9 @@ class Conv:
     kernel.
     """
 
-    def __init__(self, engine: Engine, which: Map = Map.FORWARD) -> None:
+    def __init__(self, engine: Engine, which: Map | None = None) -> None:
         self.engine = engine
-        self.map = which
+        self.map = which or engine.capabilities.primary
         self.numerics = engine.numerics
 
     def __call__(self, problem: Problem, a: Array, b: Array, bias: Array | None = None) -> Array:
@@ -161,10 +173,16 @@ class Conv:
     def attempt(self, problem: Problem, operands: Operands) -> Array:
         """Call the target without asking first whether it takes the problem."""
         _dirty(problem, self.map)
-        process = os.getpid()
         flipped = self.engine.convention == "convolution"
+        given = _flip_weight(self.map, operands) if flipped else operands
+        result: Array = self.guarded(lambda: self.engine.apply(self.map, problem, given))
+        return _flip_spatial(result) if flipped and self.map is Map.GRAD_WEIGHT else result
+
+    def guarded(self, call: Callable[[], Any]) -> Any:
+        """Call the target, and tell what it raises as `attempt` does."""
+        process = os.getpid()
         try:
-            result = self.engine.apply(self.map, problem, _flip_weight(self.map, operands) if flipped else operands)
+            return call()
         except NotImplementedError as error:
             raise UnsupportedError(f"{self.engine.name}: {str(error) or 'not implemented'}") from error
         except BaseException as error:
@@ -176,7 +194,6 @@ class Conv:
         finally:
             if os.getpid() != process:
                 os._exit(0)  # the target forked, and this is the child: it must not go on judging
-        return _flip_spatial(result) if flipped and self.map is Map.GRAD_WEIGHT else result
 
 
 def _out_of_memory(error: BaseException) -> bool:

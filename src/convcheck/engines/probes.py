@@ -19,7 +19,7 @@ from convcheck.engines.arrays import ArrayKind
 from convcheck.engines.signature import Signature
 from convcheck.errors import is_interrupt
 from convcheck.operands import Fill, Operands, make
-from convcheck.problem import Problem
+from convcheck.problem import Map, Problem
 
 __all__ = ["Facts", "Prober", "Wanted", "Watch"]
 
@@ -119,7 +119,7 @@ class Prober:
             return None
 
     def _attempt(self, caller: Any, problem: Problem, operands: Operands | None) -> Array:
-        given = operands or _operands(problem)
+        given = operands or _operands(caller.primary, problem)
         probe = f"{caller.kind.name} {caller.style} {problem}"
         if probe in self.watch.avoid:
             raise TypeError("the target died of this probe")
@@ -155,7 +155,7 @@ class Prober:
             problem = _plain(ndim, dtype)
             caller = self.caller(kind, style, {})
             result = self._call(caller, problem)
-            if result is not None and result.shape == problem.shapes["y"]:
+            if result is not None and result.shape == problem.shapes[caller.primary.result]:
                 return caller, problem, self.ndims or self._other_ndims(caller, problem)
             if result is not None and wrong_shape is None and result.ndim == problem.ndim + 2:
                 wrong_shape = caller, problem
@@ -169,7 +169,7 @@ class Prober:
         for ndim in (1, 2, 3):
             other = _plain(ndim, problem.dtype)
             result = self._call(caller, other)
-            if result is not None and result.shape == other.shapes["y"]:
+            if result is not None and result.shape == other.shapes[caller.primary.result]:
                 found.append(ndim)
         return tuple(found)
 
@@ -180,10 +180,13 @@ class Prober:
         features: set[str] = {name for name in ("stride", "padding", "dilation") if name in named}
         for name in sorted(features):
             features |= self._settle_form(caller, problem, name)
-        if caller.style == "functional":
+        if "output_padding" in named:  # takes what the stride takes
+            caller.forms["output_padding"] = caller.forms.get("stride", "tuple")
+        if caller.style != "bare":
             features |= {"batch", "channels"}
             features |= {name for name in ("groups", "bias") if name in named}
-        if "padding" in features:
+            features |= {"output-padding"} & {name.replace("_", "-") for name in named}
+        if "padding" in features and caller.primary is Map.FORWARD:
             same = _same(problem)
             result = self._call(caller, same)
             features |= {"same-padding"} if result is not None and result.shape == same.shapes["y"] else set()
@@ -193,11 +196,12 @@ class Prober:
         """Try a parameter as an int, as a tuple with one entry an axis, and as (low, high) pairs an axis."""
         trial = {"stride": (2,), "padding": ((1, 1),), "dilation": (2,)}[name]
         sample = problem.replace(size=tuple(s + 3 for s in problem.size), **{name: trial * problem.ndim})
+        sample = sample.replace(size=tuple(s - rest for s, rest in zip(sample.size, sample.leftover, strict=True)))
         works = []
         for form in ("int", "tuple", *(("pairs",) if name == "padding" else ())):
             caller.forms[name] = form
             result = self._call(caller, sample)
-            if result is not None and result.shape == sample.shapes["y"]:
+            if result is not None and result.shape == sample.shapes[caller.primary.result]:
                 works.append(form)
         if {"int", "tuple"} <= set(works):
             caller.forms[name] = "either"
@@ -260,7 +264,7 @@ class Prober:
                 f"accumulator: that of the operands in {', '.join(narrow)} (accumulator wide asks for float32)"
             )
         normwise = wanted.accuracy == "normwise"
-        if wanted.accuracy is None and is_normwise(call, problem, dtypes, channels=channels):
+        if wanted.accuracy is None and is_normwise(call, caller.primary, problem, dtypes, channels=channels):
             self.notes.append(
                 "accuracy: normwise, since integers come back with rounding errors, as FFT and Winograd leave them"
             )
@@ -274,8 +278,8 @@ class Prober:
 
         A compiled operator, which has its own accumulator, is held to float32 unless it is declared narrow.
         """
-        if wanted.accumulator:
-            return wanted.accumulator == "narrow"
+        if wanted.accumulator or caller.primary is not Map.FORWARD:  # transposed ones scatter, in their own type
+            return wanted.accumulator != "wide"
         return (
             inspect.isroutine(caller.function)
             and hasattr(caller.function, "__code__")
@@ -295,7 +299,7 @@ class Prober:
         return limit
 
     def _seconds(self, caller: Any, problem: Problem) -> float:
-        operands = _operands(problem)
+        operands = _operands(caller.primary, problem)
         start = time.thread_time()  # of this thread: other processes must not make a target look slow
         self._call(caller, problem, operands)
         return time.thread_time() - start
@@ -310,6 +314,6 @@ def _same(problem: Problem) -> Problem:
     return problem.replace(padding=tuple((t // 2, t - t // 2) for t in total), same=True)
 
 
-def _operands(problem: Problem) -> Operands:
-    a, b = (make(problem, role, Fill("dense", 3)) for role in "xw")
-    return Operands(a, b, make(problem, "bias", Fill("dense", 3)) if problem.bias else None)
+def _operands(which: Map, problem: Problem) -> Operands:
+    a, b = (make(problem, role, Fill("dense", 3)) for role in which.roles)
+    return Operands(a, b, make(problem, which.bias, Fill("dense", 3)) if problem.bias else None)

@@ -18,6 +18,7 @@ ALIASES = {
     "stride": ("stride", "strides", "window_strides", "s"),
     "padding": ("padding", "pad", "pads", "paddings", "p"),
     "dilation": ("dilation", "dilations", "rate", "rhs_dilation", "d"),
+    "output_padding": ("output_padding", "out_padding", "output_pad", "output_pads"),
     "groups": ("groups", "group", "feature_group_count", "num_groups", "g"),
 }
 

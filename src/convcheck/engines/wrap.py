@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from convcheck.bounds import Numerics
 from convcheck.dtypes import DTYPES
 from convcheck.engines.arrays import ArrayKind, kind_named
 from convcheck.engines.base import Capabilities, Engine
-from convcheck.engines.gradients import gradients_of
+from convcheck.engines.gradients import apply_of, derivatives_of
 from convcheck.engines.probes import Facts, Prober, Wanted, Watch
 from convcheck.engines.signature import Signature, read_signature
 from convcheck.errors import UsageError
@@ -24,7 +25,7 @@ __all__ = ["STYLES", "Caller", "wrap"]
 
 Array = np.ndarray[Any, Any]
 
-STYLES = ("functional", "bare")
+STYLES = ("functional", "bare", "transposed")
 #: autograd adds partial gradients up in the operands' own type, where that is a low-precision one
 _LOW = {"f16": "f16", "bf16": "bf16"}
 
@@ -43,12 +44,17 @@ class Caller:
     style: str
     forms: dict[str, str]
 
+    @property
+    def primary(self) -> Map:
+        """The map that a call computes: a transposed convolution is the gradient of one by its input."""
+        return Map.GRAD_INPUT if self.style == "transposed" else Map.FORWARD
+
     def __call__(self, problem: Problem, x: Any, w: Any, bias: Any | None) -> Any:
         """Call the function on native arrays of the problem's shapes, whatever its style; a native result."""
         defaults = _defaults(problem)
         given: dict[str, Any] = {} if bias is None else {"bias": bias}
         if any(getattr(problem, name) != value for name, value in defaults.items()):
-            named = [name for name in defaults if name in self.signature.names]
+            named = [name for name in (*defaults, "output_padding") if name in self.signature.names]
             given |= {name: self.spell(name, problem) for name in named}
         if self.style == "bare":
             x, w = x[0, 0], w[0, 0]
@@ -58,7 +64,7 @@ class Caller:
 
     def spell(self, name: str, problem: Problem) -> Any:
         """One parameter in the form that the function takes; in turn, where it takes an int and a tuple."""
-        value = getattr(problem, name)
+        value: Any = problem.leftover if name == "output_padding" else getattr(problem, name)
         if name == "groups":
             return value
         if name == "padding" and problem.same:
@@ -99,13 +105,14 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
     ----------
     function
         ``f(X, K)`` on bare spatial arrays, or ``f(x, w, bias, stride, padding, dilation, groups)`` on
-        (N, C, *size) and (O, C/groups, *kernel), or any subset of these arguments under their usual names.
+        (N, C, *size) and (O, C/groups, *kernel), or any subset of these arguments under their usual names. A transposed
+        convolution takes (N, O, *size) and (O, C/groups, *kernel), and ``output_padding`` too.
     ndim
         Spatial axes that it takes: 1, 2, 3 or several of them.
     array
         ``numpy``, ``torch`` or ``jax``.
     style
-        ``functional`` or ``bare``.
+        ``functional``, ``bare`` or ``transposed``.
     dtypes
         Names from `convcheck.dtypes`.
     device
@@ -134,7 +141,7 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
             label=label,
             caller=lambda kind, style, forms: Caller(function, signature, kind, style, forms),
             kinds=[kind_named(n, device) for n in ([array] if array else _kinds_of(function, device))],
-            styles=[style] if style else _styles_of(signature),
+            styles=[style] if style else _styles_of(label, signature),
             ndims=_as_tuple(ndim) or _ndims_of(label),
             signature=signature,
             watch=watch,
@@ -145,25 +152,32 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
 
 
 def _engine(label: str, caller: Caller, facts: Facts, convention: str) -> Engine:
-    backward = gradients_of(caller, facts.problem)
-    maps = (Map.FORWARD, *((Map.GRAD_INPUT, Map.GRAD_WEIGHT) if backward else ()))
+    primary = caller.primary
+    derivatives = derivatives_of(caller, primary, facts.problem)
+    maps = tuple(Map) if derivatives else (primary,)
 
-    def apply(which: Map, problem: Problem, operands: Operands) -> Array:
-        if which is not Map.FORWARD and backward is not None:
-            return caller.kind.to_numpy(backward(which, problem, operands))
+    def call(problem: Problem, operands: Operands) -> Array:
         a, b, bias = (None if o is None else caller.kind.to_native(o) for o in operands)
         return as_numpy(caller.kind, caller(problem, a, b, bias))
 
     return Engine(
         name=label,
-        capabilities=Capabilities(facts.ndims, facts.dtypes, facts.features, maps, facts.work_limit),
-        apply=apply,
+        capabilities=Capabilities(facts.ndims, facts.dtypes, facts.features, maps, facts.work_limit, primary),
+        apply=apply_of(primary, call, derivatives),
+        derivatives=derivatives,
         convention=convention,
-        numerics=replace(facts.numerics, gradient_accumulators=_LOW if backward else {}),
-        notes=(*facts.notes, "gradients: " + ("by autograd" if backward else "none offered")),
+        numerics=_numerics(facts.numerics, primary, low=_LOW if derivatives else {}),
+        notes=(*facts.notes, f"gradients: {derivatives.how if derivatives else 'none offered'}"),
         versions=(caller.kind.version(),),
         facts=facts,
     )
+
+
+def _numerics(own: Numerics, primary: Map, low: Mapping[str, str]) -> Numerics:
+    """Return the numerics with accumulators for all maps: the target's own for the primary one, low for the others."""
+    if primary is Map.FORWARD:
+        return replace(own, gradient_accumulators=low)
+    return replace(own, accumulators=low, gradient_accumulators=own.accumulators)
 
 
 def as_numpy(kind: ArrayKind, result: Any) -> Array:
@@ -222,7 +236,9 @@ def _uses(function: Callable[..., Any], library: str) -> bool:
     return False
 
 
-def _styles_of(signature: Signature) -> list[str]:
+def _styles_of(label: str, signature: Signature) -> list[str]:
+    if "output_padding" in signature.names or "transpose" in label.lower():
+        return ["transposed"]
     return ["functional", "bare"] if signature.names else ["bare", "functional"]
 
 

@@ -45,7 +45,7 @@ class Context:
         if self._made is None or self._made[0] != spec:
             options = dict(spec.options) | ({"facts": spec.facts} if spec.facts is not None else {})
             engine = engine_of(spec.target, **options)
-            self._made = spec, engine.replace(apply=self.ledger.timed(engine.apply))
+            self._made = spec, engine.timed(self.ledger.timed)
         return self._made[1]
 
     def announce(self) -> Callable[[Case], None]:
@@ -64,7 +64,7 @@ def infer(context: Context, spec: Spec, avoid: frozenset[str]) -> Engine:
 
     watch = Watch(announce, avoid)
     found = engine_of(spec.target, **dict(spec.options), watch=watch) if _inferred(spec) else context.engine(spec)
-    return found.replace(apply=_elsewhere)
+    return found.timed(lambda _: _elsewhere)
 
 
 def _inferred(spec: Spec) -> bool:

@@ -17,7 +17,7 @@ from convcheck.engines.base import Conv
 from convcheck.errors import ShapeError, TargetRaisedError, UnsupportedError
 from convcheck.laws.arrangement import bits, flat, wide
 from convcheck.laws.invalid import invalid_calls
-from convcheck.laws.law import ALL_MAPS, Law
+from convcheck.laws.law import ALL_MAPS, OWN_MAPS, Law
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
@@ -134,7 +134,7 @@ def _others(conv: Conv, problem: Problem, operands: Operands) -> Iterator[tuple[
 def _fail(conv: Conv, problem: Problem, operands: Operands) -> None:
     """Make a call that cannot be answered: whatever it leaves behind, the next call must not find."""
     if conv.map is Map.FORWARD:
-        _, wrong, given = next(invalid_calls(problem, operands, conv.engine.capabilities.features))
+        _, wrong, given = next(invalid_calls(conv.map, problem, operands, conv.engine.capabilities.features))
         with suppress(TargetRaisedError, UnsupportedError):
             conv.attempt(wrong, given)
 
@@ -163,7 +163,7 @@ def rejects_invalid(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """What is no convolution raises an exception (or, if nothing fits, is empty): never a value, a crash or a hang."""
     rejected: list[str] = []
     accepted: list[str] = []
-    for what, wrong, given in invalid_calls(problem, operands, conv.engine.capabilities.features):
+    for what, wrong, given in invalid_calls(conv.map, problem, operands, conv.engine.capabilities.features):
         try:
             shape = conv.attempt(wrong, given).shape
         except (TargetRaisedError, UnsupportedError):
@@ -199,7 +199,7 @@ LAWS = (
     Law(stateless, CHAPTER, maps=ALL_MAPS, work=20_000),
     Law(threads_agree, CHAPTER, maps=ALL_MAPS, work=20_000),
     Law(layout_free, CHAPTER, maps=ALL_MAPS, fills="layouts"),
-    Law(rejects_invalid, CHAPTER, needs={"size": ("tiny",)}, work=20_000),
+    Law(rejects_invalid, CHAPTER, maps=OWN_MAPS, own=True, needs={"size": ("tiny",)}, work=20_000),
     Law(survives, CHAPTER, maps=ALL_MAPS, fills="layouts"),
     Law(empty_batch, CHAPTER, maps=ALL_MAPS, needs={"batch": ("several",)}, work=20_000),
 )

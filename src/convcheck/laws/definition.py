@@ -14,7 +14,7 @@ from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Capabilities, Conv
 from convcheck.laws.arrangement import pad, stuff, subsample
-from convcheck.laws.law import ALL_MAPS, Law, floating
+from convcheck.laws.law import ALL_MAPS, OWN_MAPS, Law, floating
 from convcheck.operands import Operands
 from convcheck.problem import Problem
 from convcheck.reference.impulses import certify
@@ -26,9 +26,12 @@ CHAPTER = "Definition"
 
 
 def output_size(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """Each output size is floor((S + p_lo + p_hi - d (k - 1) - 1) / s) + 1, after batch and filters."""
+    """Each output size is floor((S + p_lo + p_hi - d (k - 1) - 1) / s) + 1, after batch and filters.
+
+    Of a transposed convolution it is (S - 1) s - p_lo - p_hi + d (k - 1) + output_padding + 1.
+    """
     shape = conv.unchecked(problem, operands).shape
-    return Claim(np.array(shape), np.array(problem.shapes["y"]), note="sizes")
+    return Claim(np.array(shape), np.array(problem.shapes[conv.map.result]), note="sizes")
 
 
 def definition(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -168,7 +171,7 @@ def _small_problems(offered: Capabilities) -> Iterator[Problem]:
 
 _FLOATS = {"dtype": ("f32", "f64", "f16", "bf16")}
 LAWS = (
-    Law(output_size, CHAPTER, fills="exact"),
+    Law(output_size, CHAPTER, maps=OWN_MAPS, own=True),
     Law(definition, CHAPTER, maps=ALL_MAPS),
     Law(accuracy, CHAPTER, maps=ALL_MAPS, fills="float", needs=_FLOATS, holds=floating),
     Law(

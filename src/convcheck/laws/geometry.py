@@ -9,7 +9,7 @@ import numpy as np
 from convcheck.claim import Claim
 from convcheck.engines.base import Conv
 from convcheck.laws.arrangement import pad, stuff, subsample, wide
-from convcheck.laws.law import Law
+from convcheck.laws.law import OWN_MAPS, Law
 from convcheck.operands import Operands
 from convcheck.problem import Problem
 
@@ -84,7 +84,7 @@ def batch_stacks(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 
 def bias_adds(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """corr(x, w, b) = corr(x, w) + b along the filters, also when their number equals an output size."""
+    """corr(x, w, b) = corr(x, w) + b along its channels, also when their number equals one of the sizes."""
     assert operands.bias is not None  # noqa: S101 - the law's needs say so
     plain = conv(problem.replace(bias=False), operands.a, operands.b)
     slack = conv.slack(problem, operands, summed=True)
@@ -154,7 +154,7 @@ LAWS = (
     Law(channels_sum, CHAPTER, needs={"channels": _MANY, "groups": ("one",)}, holds=_ungrouped, fills="strict"),
     Law(filters_stack, CHAPTER, needs={"filters": _MANY, "groups": ("one",)}, holds=_ungrouped),
     Law(batch_stacks, CHAPTER, needs={"batch": ("several",)}),
-    Law(bias_adds, CHAPTER, needs={"bias": ("yes",)}, holds=lambda p: p.bias, fills="strict"),
+    Law(bias_adds, CHAPTER, maps=OWN_MAPS, own=True, needs={"bias": ("yes",)}, holds=lambda p: p.bias, fills="strict"),
     Law(pointwise_is_matmul, CHAPTER, needs={"kernel": ("unit",)}, holds=lambda p: set(p.kernel) == {1}),
     Law(
         full_kernel_is_dense,

@@ -12,9 +12,11 @@ from convcheck.engines.base import Capabilities, Conv
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
-__all__ = ["ALL_MAPS", "Law", "floating"]
+__all__ = ["ALL_MAPS", "OWN_MAPS", "Law", "floating"]
 
 ALL_MAPS = tuple(Map)
+#: maps that a call of a target may compute: a convolution, or a transposed one
+OWN_MAPS = (Map.FORWARD, Map.GRAD_INPUT)
 
 
 def floating(problem: Problem) -> bool:
@@ -31,7 +33,8 @@ class Law:
     the recipe of operands (`convcheck.cases`); ``headroom`` is the number of bits that the law's own arithmetic adds
     to exact operands; ``work`` bounds the multiply-adds of a problem whose law calls the target many times. ``direct``
     laws do not hold for engines that declare Winograd or FFT. ``every`` lists all problems of a law that exhausts a
-    scope instead of sampling. ``requires`` is a library.
+    scope instead of sampling. ``requires`` is a library. ``own`` laws speak of the target's own call only, not of its
+    derivatives.
     """
 
     check: Callable[[Conv, Problem, Operands], Claim]
@@ -45,11 +48,16 @@ class Law:
     direct: bool = False
     every: Callable[[Capabilities], Iterator[Problem]] | None = None
     requires: str = ""
+    own: bool = False
 
     @property
     def name(self) -> str:
         """What a person calls it: kebab-case."""
         return self.check.__name__.replace("_", "-")
+
+    def maps_of(self, offered: Capabilities) -> tuple[Map, ...]:
+        """Maps of an engine that the law speaks of."""
+        return tuple(m for m in self.maps if m in offered.maps and (not self.own or m is offered.primary))
 
     @property
     def equation(self) -> str:

@@ -67,14 +67,16 @@ def contract(
     """
     n, g, o, p = problem.batch, problem.groups, problem.filters_per_group, prod(problem.output)
     a, b = _in(number, a), _in(number, b)
+    y: Array
     if which is Map.GRAD_WEIGHT:
         columns = np.swapaxes(gather(problem, b), -1, -2)
         gw: Array = np.matmul(a.reshape(n, g, o, p), columns).sum(axis=0).reshape(problem.shapes["w"])
         return gw
     weight = b.reshape(g, o, -1)
     if which is Map.GRAD_INPUT:
-        return scatter(problem, np.matmul(np.swapaxes(weight, -1, -2), a.reshape(n, g, o, p)))
-    y: Array = np.matmul(weight, gather(problem, a)).reshape(problem.shapes["y"])
+        y = scatter(problem, np.matmul(np.swapaxes(weight, -1, -2), a.reshape(n, g, o, p)))
+    else:
+        y = np.matmul(weight, gather(problem, a)).reshape(problem.shapes["y"])
     return y if bias is None else y + _in(number, bias).reshape(-1, *(1,) * problem.ndim)
 
 
