@@ -62,7 +62,7 @@ COUNTS: dict[str, tuple[int, ...]] = {
     "odd": (5, 6, 7, 9),
     "vector": (8, 16),
     "around": (10, 11, 12, 13, 15, 17, 31, 33),
-    "wide": (32, 48, 63, 64, 65, 129),
+    "wide": (32, 48, 63, 64, 65, 129, 257),
 }
 
 
@@ -277,7 +277,7 @@ class _Builder:
         """Choose batch, groups, channels and filters of the classes wanted, within the work that is left."""
         choose, cls = self.choose, self.cls
         left = max(1, self.limit // max(1, prod(spatial.output) * prod(spatial.kernel)))
-        groups = {"one": 1, "several": choose.pick((2, 3, 4))}.get(cls["groups"], 0)
+        groups = {"one": 1, "several": min(choose.pick((2, 3, 4, 2, 3, 4, 5, 8)), max(2, left))}.get(cls["groups"], 0)
         depthwise = groups == 0
         if depthwise:
             groups = choose.pick(COUNTS[cls["channels"]]) if cls["channels"] != "one" else choose.pick((2, 3))
@@ -287,7 +287,7 @@ class _Builder:
         else:
             channels = min(choose.pick(COUNTS[cls["channels"]]), max(1, left // groups))
             filters = min(choose.pick(COUNTS[cls["filters"]]), max(1, left // (groups * channels)))
-        batch = choose.pick((2, 3, 4, 5, 2, 3, 4, 9, 17)) if cls["batch"] == "several" else 1
+        batch = choose.pick((2, 3, 4, 5, 2, 3, 4, 9, 17, 33)) if cls["batch"] == "several" else 1
         batch = max(1, min(batch, left // (groups * channels * filters)))
         return spatial.replace(batch=batch, groups=groups, channels=groups * channels, filters=groups * filters)
 

@@ -7,6 +7,7 @@ import pytest
 
 from convcheck.dtypes import DTYPES
 from convcheck.engines.arithmetic import is_normwise, sums_narrowly
+from convcheck.engines.wrap import wrap
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
 
@@ -60,3 +61,22 @@ def test_operands_rounded_to_bfloat16_are_a_mistake_and_not_normwise():
 def test_a_target_that_answers_nothing_is_neither():
     assert not sums_narrowly(lambda *_: None, PLAIN, "f16", channels=True)
     assert not is_normwise(lambda *_: None, Map.FORWARD, PLAIN, ("f32",), channels=True)
+
+
+def rounding_in(*types):
+    def corr1d(X, K):
+        number = X.dtype if X.dtype.name in types else np.float32 if X.dtype.itemsize == 2 else X.dtype
+        X, K, kind = X.astype(number), K.astype(number), X.dtype
+        y = np.zeros(len(X) - len(K) + 1, number)
+        for k, value in enumerate(K):
+            y += X[k : k + len(y)] * value
+        return y.astype(kind)
+
+    return corr1d
+
+
+@pytest.mark.parametrize(
+    ("types", "expected"), [((), {}), (("float16", "bfloat16"), {"f16": "f16", "bf16": "bf16"}), (("float16",), {})]
+)
+def test_sums_in_the_operands_own_type_are_a_manner_only_if_all_types_are_summed_so(types, expected):
+    assert expected == wrap(rounding_in(*types)).numerics.accumulators

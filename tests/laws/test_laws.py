@@ -482,3 +482,14 @@ def test_a_law_is_called_by_its_function_and_told_by_its_docstring():
 def test_a_law_without_a_docstring_has_no_equation():
     law = Law(lambda *_: Claim(np.ones(1), np.ones(1)), "Arithmetic")
     assert (law.equation, law.text) == ("", "")
+
+
+def test_a_target_that_takes_no_empty_batch_at_all_is_not_judged_on_it():
+    def refusing(which, problem, operands):
+        if not problem.batch:
+            raise ValueError("no image")
+        return right(which, problem, operands)
+
+    found = list(outcomes(refusing, BY_NAME["empty-batch"], Map.FORWARD))
+    assert found
+    assert all("no image" in outcome.skipped for outcome in found)

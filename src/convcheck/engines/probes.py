@@ -256,10 +256,12 @@ class Prober:
             return self._call(caller, case, operands)
 
         channels = "channels" in features
-        narrow: dict[str, str] = {
-            d: d for d in ("f16", "bf16") if d in dtypes and self._is_narrow(caller, problem, d, channels, wanted)
-        }
-        if narrow:
+        low = [d for d in ("f16", "bf16") if d in dtypes]
+        narrow: dict[str, str] = {d: d for d in low if self._is_narrow(caller, problem, d, channels, wanted)}
+        if 0 < len(narrow) < len(low):  # no arithmetic of arrays does one without the other: a mistake in one of them
+            self.notes.append(f"accumulator: float32, though {', '.join(narrow)} alone is summed in its own type")
+            narrow = {}
+        elif narrow:
             self.notes.append(
                 f"accumulator: that of the operands in {', '.join(narrow)} (accumulator wide asks for float32)"
             )

@@ -184,8 +184,13 @@ def survives(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 
 def empty_batch(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """No image at all gives an empty result of the right shape."""
+    """No image at all gives an empty result of the right shape, unless the plainest such problem is refused, too."""
     none = problem.replace(batch=0)
+    plainest = Problem(dtype=problem.dtype, size=(1,) * problem.ndim, kernel=(1,) * problem.ndim, batch=0)
+    try:
+        conv.attempt(plainest, Operands(*(np.ones(plainest.shapes[r], operands.a.dtype) for r in conv.map.roles)))
+    except TargetRaisedError as error:
+        raise UnsupportedError(f"{conv.engine.name} takes no empty batch: {error}") from error
     b = operands.b[:0] if conv.map is Map.GRAD_WEIGHT else operands.b
     got = conv.unchecked(none, Operands(operands.a[:0], b, operands.bias))
     return Claim(np.array(got.shape), np.array(none.shapes[conv.map.result]), note="sizes")

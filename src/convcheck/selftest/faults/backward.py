@@ -158,7 +158,7 @@ def _more(on: Map) -> dict[str, Apply]:
         "upstream-negated-in-place": memory.damaging("a", memory.negate, (on,)),
         "operand-cleared-in-one-place": memory.damaging("b", memory.clear_first, (on,)),
         "scratch-shared-by-threads": state.Sharing(on),
-        "empty-batch-refused": refusing(lambda call: call.batch == 0, (on,)),
+        "empty-batch-refused-when-grouped": refusing(lambda call: call.batch == 0 and call.groups > 1, (on,)),
         "added-to-the-last": Accumulating(on),
         "every-second-call-wrong": state.Counting(2, on),
         "every-fifth-call-wrong": state.Counting(5, on),

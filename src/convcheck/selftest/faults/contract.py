@@ -118,7 +118,7 @@ def refusing(condition: Condition, on: tuple[Map, ...] = (Map.FORWARD,)) -> Appl
 
 
 _REFUSED: dict[str, Condition] = {
-    "empty-batch-refused": lambda call: call.batch == 0,
+    "empty-batch-refused-when-grouped": lambda call: call.batch == 0 and call.groups > 1,
     "batch-above-4-refused": lambda call: call.batch > 4,
     "kernel-larger-than-unpadded-input-refused": lambda call: any(
         r > i for r, i in zip(call.reach, call.size, strict=True)
