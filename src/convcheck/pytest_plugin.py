@@ -78,7 +78,8 @@ def conformance_test(
     expected_failures
         Laws that are known not to hold.
     options
-        What `convcheck.engines.wrap.wrap` takes: ndim, array, style, dtypes, device, convention, accuracy, accumulator.
+        What `convcheck.engines.wrap.wrap` takes: ndim, array, style, dtypes, device, convention, accuracy, accumulator,
+        vjp.
 
     Raises
     ------

@@ -81,6 +81,12 @@ _TARGET = {
         type=click.Choice(["wide", "narrow"]),
         help="In which type f16 and bf16 are summed up: float32, or their own.",
     ),
+    "vjp": click.option(
+        "--grad",
+        "vjp",
+        metavar="TARGET",
+        help="Its hand-written gradients: (grad_out, x, w, ...) -> (grad_x, grad_w, grad_b).",
+    ),
     "style": click.option(
         "--style",
         type=click.Choice(["functional", "bare", "transposed"]),

@@ -61,6 +61,10 @@ def _torch(device: str) -> ArrayKind:
     bfloat16 = np.dtype(ml_dtypes.bfloat16)
 
     def to_native(array: Array) -> Any:
+        repeated = _repeated(array)
+        if any(repeated):
+            once = array[tuple(slice(0, 1) if again else slice(None) for again in repeated)]
+            return to_native(once.copy()).expand(array.shape)  # as broadcasting and sum().backward() make them
         if min(array.strides, default=0) < 0 or not array.flags.writeable:
             array = array.copy()  # torch has neither negative strides nor read-only tensors
         if array.dtype == bfloat16:
@@ -82,10 +86,16 @@ def _torch(device: str) -> ArrayKind:
     )
 
 
+def _repeated(array: Array) -> tuple[bool, ...]:
+    """Along which axes an array repeats one entry: stride 0."""
+    return tuple(step == 0 and size > 1 for step, size in zip(array.strides, array.shape, strict=True))
+
+
 def _jax(_: str) -> ArrayKind:
     import jax
 
-    jax.config.update("jax_enable_x64", True)  # or float64 operands would silently become float32
+    config: Any = jax.config
+    config.update("jax_enable_x64", True)  # or float64 operands would silently become float32
     return ArrayKind(
         "jax",
         owns=lambda value: isinstance(value, jax.Array),

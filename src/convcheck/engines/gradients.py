@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,9 +12,10 @@ from convcheck.errors import is_interrupt
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
 
-__all__ = ["Derivatives", "Values", "apply_of", "derivatives_of", "filled"]
+__all__ = ["Derivatives", "Values", "apply_of", "filled", "limited", "offers_of", "probed"]
 
 Array = np.ndarray[Any, Any]
+Roles = tuple[str, ...]
 
 #: arrays by role: x, w, y and a bias; the role of the target's result holds the upstream gradient
 Values = Mapping[str, Array]
@@ -22,18 +23,43 @@ Values = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Derivatives:
-    """How an engine differentiates.
+    """How an engine differentiates the inner product <result, upstream>; ``how`` tells the user.
 
-    ``vjp(problem, values, wanted)`` returns the gradients, with respect to the roles ``wanted``, of the inner product
-    of the target's result with the upstream gradient (vector-Jacobian products). ``how`` tells the user.
+    ``vjp(problem, values, wanted)`` returns its gradients by the roles ``wanted`` (vector-Jacobian products); the
+    result's own role among them stands for the result, as it was computed to be differentiated. ``roles`` are those
+    by which there are gradients. ``second(problem, values, by, direction, wanted)`` returns the gradients, by the
+    roles ``wanted``, of the inner product of the gradient by ``by`` with a direction. ``accumulate(problem, calls,
+    by, start)`` returns what ``start``, the gradient that one operand has already, becomes once several calls that
+    share the operand have been made, and then gone back through in turn.
     """
 
     how: str
-    vjp: Callable[[Problem, Values, tuple[str, ...]], tuple[Array, ...]]
+    vjp: Callable[[Problem, Values, Roles], tuple[Array, ...]]
+    roles: Roles = ("x", "w", "y")
+    second: Callable[[Problem, Values, str, Array, Roles], tuple[Array, ...]] | None = None
+    accumulate: Callable[[Problem, Sequence[Values], str, Array], Array] | None = None
 
     def timed(self, timed: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Self:
         """Return the same with every call passed through a function."""
-        return replace(self, vjp=timed(self.vjp))
+        return replace(
+            self,
+            vjp=timed(self.vjp),
+            second=self.second and timed(self.second),
+            accumulate=self.accumulate and timed(self.accumulate),
+        )
+
+
+def offers_of(derivatives: Derivatives | None, primary: Map) -> tuple[str, ...]:
+    """Name what there is to be judged of an engine's derivatives, in the words that a report uses."""
+    if derivatives is None:
+        return ()
+    there = {
+        "gradients": True,
+        "gradient by a bias": primary.bias in derivatives.roles,
+        "second derivatives": derivatives.second is not None,
+        "accumulation of gradients": derivatives.accumulate is not None,
+    }
+    return tuple(name for name, is_there in there.items() if is_there)
 
 
 def apply_of(
@@ -58,40 +84,42 @@ def filled(which: Map, problem: Problem, operands: Operands) -> dict[str, Array]
     return values | {which.result: make(problem, which.result, Fill("dense", 3))}
 
 
-def derivatives_of(caller: Any, primary: Map, sample: Problem) -> Derivatives | None:
-    """Return a caller's derivatives, or None where its results carry no gradient."""
-    makers = {"torch": _by_autograd}
-    maker = makers.get(caller.kind.name)
-    found = maker(caller, primary) if maker else None
-    return found if found is not None and _works(found, primary, sample) else None
+def probed(derivatives: Derivatives, primary: Map, sample: Problem, *, bias: bool) -> Derivatives | None:
+    """Return derivatives less those that do not come back on a sample, or None where no first one does.
+
+    One gradient that raises where the other does not is offered: it is for the laws to judge.
+    """
+    values = _values(primary, sample)
+    if not any(_works(derivatives.vjp, sample, values, (role,)) for role in primary.roles):
+        return None
+    second = derivatives.second
+    direction = {role: make(sample, role, Fill("dense", 3, seed=1)) for role in primary.roles}
+    if second and not any(_works(second, sample, values, r, direction[r], primary.roles) for r in primary.roles):
+        derivatives = replace(derivatives, second=None)
+    biased = sample.replace(bias=True)
+    with_bias = values | {primary.bias: make(biased, primary.bias, Fill("dense", 3))}
+    takes = bias and _works(derivatives.vjp, biased, with_bias, (primary.bias,))
+    return replace(derivatives, roles=(*primary.roles, *((primary.bias,) if takes else ())))
 
 
-def _works(derivatives: Derivatives, primary: Map, sample: Problem) -> bool:
-    """Whether a first derivative comes back at all; a target that cannot run with gradients offers none."""
-    operands = Operands(*(make(sample, role, Fill("dense", 3)) for role in Map.GRAD_WEIGHT.roles))
-    values = filled(Map.GRAD_WEIGHT, sample, operands)
-    for role in primary.roles:
-        try:
-            derivatives.vjp(sample, values, (role,))
-        except BaseException as error:  # one gradient that raises is for the laws to judge
-            if is_interrupt(error):
-                raise
-        else:
-            return True
-    return False
+def limited(derivatives: Derivatives | None, roles: Roles, *, second: bool) -> Derivatives | None:
+    """Return derivatives as an earlier probe found them."""
+    if derivatives is None or not roles:
+        return None
+    return replace(derivatives, roles=roles, second=derivatives.second if second else None)
 
 
-def _by_autograd(caller: Any, primary: Map) -> Derivatives:
-    import torch
+def _values(primary: Map, sample: Problem) -> dict[str, Array]:
+    operands = Operands(*(make(sample, role, Fill("dense", 3)) for role in primary.roles))
+    return filled(primary, sample, operands)
 
-    def vjp(problem: Problem, values: Values, wanted: tuple[str, ...]) -> tuple[Array, ...]:
-        native = {role: caller.kind.to_native(array) for role, array in values.items()}
-        for role in wanted:
-            native[role].requires_grad_()
-        with torch.enable_grad():
-            result = caller(problem, *(native[role] for role in primary.roles), native.get(primary.bias))
-            inputs = [native[role] for role in wanted]
-            gradients = torch.autograd.grad(result, inputs, native[primary.result])
-        return tuple(map(caller.kind.to_numpy, gradients))
 
-    return Derivatives("by autograd", vjp)
+def _works(call: Callable[..., Any], *given: Any) -> bool:
+    """Whether a derivative comes back at all."""
+    try:
+        call(*given)
+    except BaseException as error:  # a probe asks; any answer but an array is a no
+        if is_interrupt(error):
+            raise
+        return False
+    return True

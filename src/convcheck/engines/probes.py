@@ -34,8 +34,8 @@ SPEEDS = ((0.001, 1_000_000), (0.005, 100_000), (0.05, 5_000), (float("inf"), 1_
 class Facts:
     """What the probes found, as plain values that cross processes.
 
-    ``kind``, ``style`` and ``forms`` say how the target is called, ``problem`` is one that it takes, and ``notes``
-    tell the user.
+    ``kind``, ``style`` and ``forms`` say how the target is called, ``problem`` is one that it takes, ``gradients`` are
+    the roles by which it has derivatives, ``twice`` says whether these have some, and ``notes`` tell the user.
     """
 
     kind: str
@@ -48,6 +48,8 @@ class Facts:
     numerics: Numerics
     work_limit: int
     notes: tuple[str, ...]
+    gradients: tuple[str, ...] = ()
+    twice: bool = False
 
 
 @dataclass(frozen=True)

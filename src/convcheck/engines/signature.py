@@ -25,12 +25,12 @@ ALIASES = {
 
 @dataclass(frozen=True)
 class Signature:
-    """The first two arguments are the arrays; ``names`` maps convcheck's names of the others to the function's.
+    """The first arguments are the arrays; ``names`` maps convcheck's names of the others to the function's.
 
     ``positional`` lists, in order, the others that can only be given by position.
     """
 
-    arrays: tuple[str, str]
+    arrays: tuple[str, ...]
     names: dict[str, str]
     positional: tuple[str, ...] = ()
 
@@ -41,21 +41,28 @@ class Signature:
         return by_position, by_name
 
 
-def read_signature(function: Callable[..., Any], label: str) -> Signature:
+def read_signature(
+    function: Callable[..., Any],
+    label: str,
+    *,
+    arrays: int = 2,
+    what: str = "a convolution takes an input and a kernel",
+) -> Signature:
     """Read a function's signature; for a builtin, the first line of its docstring.
 
     Raises
     ------
     UsageError
-        If it does not take two arrays, or needs arguments that no convolution has.
+        If it does not take so many arrays (the message says ``what`` is expected), or needs arguments that no
+        convolution has.
     """
     parameters = _parameters(function, label)
     fixed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if len(fixed) < 2 and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        raise UsageError(f"{label} takes {_list(parameters)}: a convolution takes an input and a kernel")
+    if len(fixed) < arrays and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        raise UsageError(f"{label} takes {_list(parameters)}: {what}")
     names: dict[str, str] = {}
     positional: list[str] = []
-    for parameter in (p for p in parameters if p not in fixed[:2]):
+    for parameter in (p for p in parameters if p not in fixed[:arrays]):
         role = next((r for r, aliases in ALIASES.items() if parameter.name.lower() in aliases), None)
         if role is not None:
             names[role] = parameter.name
@@ -70,8 +77,7 @@ def read_signature(function: Callable[..., Any], label: str) -> Signature:
                 f"{label} needs an argument {parameter.name!r}, which is none of {', '.join(ALIASES)};"
                 " wrap it in a function that fixes it"
             )
-    first = [p.name for p in fixed[:2]] or ["x", "w"]
-    return Signature((first[0], first[-1]), names, tuple(positional))
+    return Signature(tuple(p.name for p in fixed[:arrays]) or ("x", "w"), names, tuple(positional))
 
 
 def _parameters(function: Callable[..., Any], label: str) -> list[inspect.Parameter]:

@@ -13,8 +13,10 @@ import numpy as np
 from convcheck.bounds import Numerics
 from convcheck.dtypes import DTYPES
 from convcheck.engines.arrays import ArrayKind, kind_named
+from convcheck.engines.backward import read_backward
 from convcheck.engines.base import Capabilities, Engine
-from convcheck.engines.gradients import apply_of, derivatives_of
+from convcheck.engines.differentiation import described, found_again, sought
+from convcheck.engines.gradients import Derivatives, apply_of
 from convcheck.engines.probes import Facts, Prober, Wanted, Watch
 from convcheck.engines.signature import Signature, read_signature
 from convcheck.errors import UsageError
@@ -96,6 +98,7 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
     convention: str = "correlation",
     accuracy: str | None = None,
     accumulator: str | None = None,
+    vjp: Callable[..., Any] | str | None = None,
     facts: Facts | None = None,
     watch: Watch = Watch(),  # noqa: B008 - frozen
 ) -> Engine:
@@ -123,6 +126,11 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
         ``componentwise`` or ``normwise`` (Winograd, FFT).
     accumulator
         ``wide`` (float32) or ``narrow`` (the operands' own type), in which sums of float16 and bfloat16 are kept.
+    vjp
+        The function's gradients, written by hand: a function (or ``package.module:attribute``, by which workers and
+        commands find it again) that takes the upstream gradient, the input and the kernel, then any of bias, stride,
+        padding, dilation and groups in the forms that the function takes, and returns (grad_x, grad_w) or (grad_x,
+        grad_w, grad_b); None stands for one that it does not compute. Without it, torch and jax differentiate.
     facts
         What an earlier call inferred (``engine.facts``), so that nothing is probed again.
     watch
@@ -136,6 +144,7 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
     label = name or str(getattr(function, "__name__", repr(function)))
     _check_options(style, convention, accuracy, accumulator, dtypes or ())
     signature = read_signature(function, label)
+    backward = None if vjp is None else read_backward(vjp)
     if facts is None:
         prober = Prober(
             label=label,
@@ -146,15 +155,19 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
             signature=signature,
             watch=watch,
         )
-        facts = prober.run(Wanted(tuple(dtypes or ()), accuracy, accumulator))
-    caller = Caller(function, signature, kind_named(facts.kind, device), facts.style, facts.forms)
-    return _engine(label, caller, facts, convention)
+        found = prober.run(Wanted(tuple(dtypes or ()), accuracy, accumulator))
+        facts = sought(found, _caller(function, signature, found, device), backward, watch)
+    caller = _caller(function, signature, facts, device)
+    return _engine(label, caller, facts, convention, found_again(facts, caller, backward))
 
 
-def _engine(label: str, caller: Caller, facts: Facts, convention: str) -> Engine:
+def _caller(function: Callable[..., Any], signature: Signature, facts: Facts, device: str) -> Caller:
+    return Caller(function, signature, kind_named(facts.kind, device), facts.style, facts.forms)
+
+
+def _engine(label: str, caller: Caller, facts: Facts, convention: str, derivatives: Derivatives | None) -> Engine:
     primary = caller.primary
-    derivatives = derivatives_of(caller, primary, facts.problem)
-    maps = tuple(Map) if derivatives else (primary,)
+    maps = tuple(m for m in Map if m is primary or (derivatives and m.result in derivatives.roles))
 
     def call(problem: Problem, operands: Operands) -> Array:
         a, b, bias = (None if o is None else caller.kind.to_native(o) for o in operands)
@@ -167,7 +180,7 @@ def _engine(label: str, caller: Caller, facts: Facts, convention: str) -> Engine
         derivatives=derivatives,
         convention=convention,
         numerics=_numerics(facts.numerics, primary, low=_LOW if derivatives else {}),
-        notes=(*facts.notes, f"gradients: {derivatives.how if derivatives else 'none offered'}"),
+        notes=(*facts.notes, f"gradients: {described(derivatives)}"),
         versions=(caller.kind.version(),),
         facts=facts,
     )

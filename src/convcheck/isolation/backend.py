@@ -13,6 +13,7 @@ import numpy as np
 from convcheck.backend import Job
 from convcheck.cases import Case
 from convcheck.engines.base import Capabilities, Engine
+from convcheck.engines.differentiation import GRADIENT_PROBE
 from convcheck.errors import UnsupportedError, UsageError
 from convcheck.isolation.supervisor import Death, Limits, Supervisor
 from convcheck.isolation.tasks import Spec
@@ -236,5 +237,7 @@ def _kind(how: str) -> str:
 
 def _probe_case(line: str) -> Case:
     """Return the case that a probe was, as its line on the ledger tells."""
-    problem = Problem.parse(" ".join(line.split()[2:]))
-    return Case("survives", problem, (Fill("dense", 3),) * (2 + problem.bias))
+    _, style, *words = line.split()
+    problem = Problem.parse(" ".join(words))
+    which = Map.GRAD_WEIGHT if style == GRADIENT_PROBE else Map.FORWARD
+    return Case("survives", problem, (Fill("dense", 3),) * (2 + problem.bias), which)

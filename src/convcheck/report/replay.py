@@ -16,7 +16,7 @@ Replay = Callable[[Case], str]
 
 
 #: options that are named otherwise in Python than on the command line
-_FLAGS = {"dtypes": "--dtype"}
+_FLAGS = {"dtypes": "--dtype", "vjp": "--grad"}
 _REPEATED = (
     "ndim",
     "array",
@@ -26,6 +26,7 @@ _REPEATED = (
     "accuracy",
     "accumulator",
     "style",
+    "vjp",
     "call_timeout",
     "memory_limit",
 )
@@ -38,8 +39,15 @@ def option_words(options: Mapping[str, Any]) -> list[str]:
         value = options.get(name)
         for item in value if isinstance(value, list | tuple) else (value,) if value is not None else ():
             flag = _FLAGS.get(name, "--" + name.replace("_", "-"))
-            line += [flag, f"{item:g}" if isinstance(item, float) else str(item)]
+            line += [flag, _word(item)]
     return line + ["--no-isolate"] * (options.get("isolate") is False)
+
+
+def _word(value: Any) -> str:
+    """Return a value as a command line gives it; a function by the name under which it can be imported."""
+    if callable(value):
+        return f"{value.__module__}:{value.__qualname__}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def replay_with(target: str, words: Sequence[str] = ()) -> Replay:
