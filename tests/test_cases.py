@@ -7,13 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from convcheck.bounds import Numerics
+from convcheck.bounds import Numerics, is_exact
 from convcheck.cases import RECIPES, Case, check_law_name, choose_fills
 from convcheck.errors import ParseError
 from convcheck.layouts import LAYOUTS
 from convcheck.operands import Fill
 from convcheck.problem import Map, Problem
+from convcheck.reference.maps import contract
 from convcheck.space import seeded
+from convcheck.strategies import problems
 
 LINE = "flip-relates f32 n1 g1 c1 o1 i3x3 k2x2 s1x1 p0x0 d1x1 x=ramp w=impulse@0,0,0,1"
 PROBLEM = Problem(size=(3, 3), kernel=(2, 2))
@@ -186,3 +188,23 @@ def test_cancelling_operands_repeat_and_oppose_each_other_along_the_axis_that_is
     repeated, opposed = (np.moveaxis(o.astype(float), axis, 0) for o, axis in zip(operands, summed, strict=False))
     assert np.array_equal(opposed[0::2], -opposed[1::2])
     assert np.abs(repeated[0::2] - repeated[1::2]).max() <= 1
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(problems(dtypes=("f64", "f32", "f16", "bf16")), st.integers(0, 99))
+@pytest.mark.parametrize("which", Map)
+def test_cancelling_operands_are_exact_in_any_order(which, problem, seed):
+    problem = problem.replace(bias=False)
+    fills = choose_fills("cancelling", seeded(seed), which, problem, Numerics())
+    assert is_exact(which, problem, Case("accumulator", problem, fills, which).operands(), Numerics())
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize(("kernel", "stride"), [(2, 1), (4, 2), (3, 3)])
+def test_the_terms_of_a_weight_s_gradient_cancel_in_pairs(batch, kernel, stride):
+    problem = Problem(size=(7 * stride + kernel,), kernel=(kernel,), stride=(stride,), batch=batch)
+    for seed in range(20):
+        fills = choose_fills("cancelling", seeded(seed), Map.GRAD_WEIGHT, problem, Numerics())
+        y, x, _ = Case("accumulator", problem, fills, Map.GRAD_WEIGHT).operands()
+        pairs = batch * problem.output[0] // 2
+        assert np.abs(contract(Map.GRAD_WEIGHT, problem, y, x)).max() <= pairs * np.abs(x).max()

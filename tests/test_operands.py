@@ -29,8 +29,11 @@ GOLDEN = {
     "normal#1": ("0x1.9921bdca0c8b4p+0", "-0x1.7fc2830718eeap-1", "0x1.91d694523eefap-11"),
     "positive#2": ("0x1.fb37ef93fdeb4p-2", "0x1.86c8defb9e94ap-2", "0x1.0b764462c9018p-4"),
     "wide#4": ("-0x1.59a610bfc43b1p+58", "0x1.76272bd3d1290p-36", "-0x1.45e2654b848cep-55"),
-    "paired:9#5": ("-0x1.0000000000000p+2", "0x1.0000000000000p+0", "-0x1.8000000000000p+1"),
-    "opposed:9#5": ("-0x1.0000000000000p+2", "0x1.0000000000000p+0", "-0x1.8000000000000p+1"),
+    **{
+        f"{kind}{axis}:9#5": ("-0x1.0000000000000p+2", "0x1.0000000000000p+0", "-0x1.8000000000000p+1")
+        for kind in ("paired", "opposed")
+        for axis in (0, 1, 2)
+    },
 }
 
 
@@ -44,7 +47,7 @@ def fills(draw):
         value = st.floats(allow_nan=False) | st.integers(-(2**60), 2**60).map(float)
         points = draw(st.lists(st.tuples(index, value), max_size=4))
         return Fill(kind, points=tuple(points), layout=layout)
-    limit = draw(st.integers(1, 2**61)) if kind in ("dense", "paired", "opposed") else 1
+    limit = draw(st.integers(1, 2**61)) if kind == "dense" or kind[-1] in "012" else 1
     seeded = kind not in ("zeros", "ones", "ramp")
     return Fill(kind, limit, draw(st.integers(0, 2**40)) if seeded else 0, layout=layout)
 
@@ -156,20 +159,26 @@ def test_points_outside_the_shape_are_left_out():
 
 
 def test_paired_operands_repeat_each_first_channel_but_for_one_unit():
-    x = make(PROBLEM, "x", Fill("paired", 9, 5))
+    x = make(PROBLEM, "x", Fill("paired1", 9, 5))
     assert np.abs(x[0, 1] - x[0, 0]).tolist() == np.ones((2, 3)).tolist()
 
 
-@pytest.mark.parametrize(("seed", "axis"), [(4, 1), (5, 0)])
-def test_opposed_weights_cancel_along_channels_or_filters_by_the_seed(seed, axis):
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_opposed_weights_cancel_along_their_axis(axis):
     problem = Problem(size=(3,), kernel=(2,), channels=2, filters=2)
-    w = make(problem, "w", Fill("opposed", 9, seed))
+    w = make(problem, "w", Fill(f"opposed{axis}", 9, 5))
     assert np.count_nonzero(w.sum(axis=axis)) == 0
+
+
+def test_opposed_inputs_negate_what_lies_a_stride_before():
+    problem = Problem(size=(8,), kernel=(2,), stride=(3,))
+    x = make(problem, "x", Fill("opposed2", 9, 5))[0, 0].tolist()
+    assert [-v for v in x[:5]] == x[3:]
 
 
 def test_a_channel_without_a_partner_is_left_as_it_is():
     problem = Problem(size=(3,), kernel=(1,), channels=3)
-    x = make(problem, "x", Fill("opposed", 9, 1))
+    x = make(problem, "x", Fill("opposed1", 9, 1))
     assert x[0, 2].tolist() == make(problem, "x", Fill("dense", 9, 1))[0, 2].tolist()
 
 

@@ -173,10 +173,14 @@ def _layouts(budget: _Budget) -> Fills:
 
 
 def _cancelling(budget: _Budget) -> Fills:
-    """Large terms in pairs of opposite sign; the pairs lie along the axis that the map sums over."""
-    a, b, *bias = budget.integers(("paired", "opposed"), stored=False)
-    axis_of_w = {Map.FORWARD: 0, Map.GRAD_INPUT: 1}.get(budget.which, 0)
-    return (a, b.replace(seed=b.seed // 2 * 2 + axis_of_w), *bias)
+    """Large terms in pairs of opposite sign; the pairs lie along an axis that the map sums over."""
+    axes = {
+        Map.FORWARD: (1, 1),  # channels
+        Map.GRAD_INPUT: (1, 0),  # filters
+        Map.GRAD_WEIGHT: budget.choose.pick(((0, 0), (2, 2))) if budget.problem.batch > 1 else (2, 2),
+    }[budget.which]
+    spare = replace(budget, headroom=budget.headroom + 1)  # one of a pair may be larger by one than its limit
+    return spare.integers((f"paired{axes[0]}", f"opposed{axes[1]}"), stored=False)
 
 
 RECIPES: dict[str, Callable[[_Budget], Fills]] = {

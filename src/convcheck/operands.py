@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple, Self
 
@@ -42,8 +43,8 @@ class Operands(NamedTuple):
 class Fill:
     """How one operand is filled and laid out.
 
-    ``limit`` bounds the integers of `dense`, `paired` and `opposed` fills; ``points`` lists the non-zeros
-    of a `points` fill.
+    ``limit`` bounds the integers of `dense` and `opposed` fills, and, but for one unit, of `paired` ones, which are
+    named with the axis along which they are so; ``points`` lists the non-zeros of a `points` fill.
     """
 
     kind: str
@@ -171,24 +172,39 @@ def _wide(request: _Request) -> Array:
     return np.ldexp(sign * mantissa, exponent)
 
 
-def _paired(request: _Request) -> Array:
-    """Dense integers of which every second, along the axis that is summed, repeats the one before."""
-    return _pairs(request, repeat=lambda first, second: first + np.sign(second))
-
-
-def _opposed(request: _Request) -> Array:
-    """Dense integers of which every second, along the axis that is summed, is the one before, negated."""
-    return _pairs(request, repeat=lambda first, _: -first)
-
-
-def _pairs(request: _Request, repeat: Callable[[Array, Array], Array]) -> Array:
+def _paired(request: _Request, axis: int) -> Array:
+    """Dense integers of which every second along an axis repeats the one before, but for one unit."""
     array = _dense(request).reshape(request.shape)
-    axis = 0 if request.role == "w" and request.fill.seed % 2 else min(1, array.ndim - 1)
-    even, odd = (np.moveaxis(array, axis, 0)[start::2] for start in (0, 1))
-    odd[...] = repeat(even[: len(odd)], odd)
+    first, second = _halves(array, axis)
+    second[...] = first + np.sign(second)
     return array
 
 
+def _opposed(request: _Request, axis: int) -> Array:
+    """Dense integers of which every second along an axis is the one before, negated.
+
+    Along a spatial axis of x all elements are, seen from the one a stride before: whatever one output's window
+    holds, the next one's holds negated.
+    """
+    array = _dense(request).reshape(request.shape)
+    if request.role == "x" and axis >= 2:
+        step, index = request.problem.stride[axis - 2], np.arange(array.shape[axis])
+        sign = np.where(index // step % 2, -1, 1)
+        return np.take(array, index % step, axis) * sign.reshape(-1, *(1,) * (array.ndim - axis - 1))
+    first, second = _halves(array, axis)
+    second[...] = -first
+    return array
+
+
+def _halves(array: Array, axis: int) -> tuple[Array, Array]:
+    """Views of the first and of the second elements of all pairs of neighbours along an axis."""
+    line = np.moveaxis(array, min(axis, array.ndim - 1), 0)
+    second = line[1::2]
+    return line[::2][: len(second)], second
+
+
+#: axes along which terms are paired: images or filters, channels, and the first spatial one
+_PAIRED_AXES = (0, 1, 2)
 FILLS: dict[str, Callable[[_Request], Array]] = {
     "dense": _dense,
     "ramp": _ramp,
@@ -198,12 +214,12 @@ FILLS: dict[str, Callable[[_Request], Array]] = {
     "normal": _normal,
     "positive": _positive,
     "wide": _wide,
-    "paired": _paired,
-    "opposed": _opposed,
+    **{f"paired{axis}": partial(_paired, axis=axis) for axis in _PAIRED_AXES},
+    **{f"opposed{axis}": partial(_opposed, axis=axis) for axis in _PAIRED_AXES},
 }
-_LIMITED = ("dense", "paired", "opposed")
+_LIMITED = ("dense", *(kind for kind in FILLS if kind[-1].isdigit()))
 _SEEDED = (*_LIMITED, "normal", "positive", "wide")
-_FILL = re.compile(r"([a-z]+)(?::(\d+))?(?:#(\d+))?(?:@([^/]*))?(?:/([a-z_]+))?")
+_FILL = re.compile(r"([a-z]+[0-2]?)(?::(\d+))?(?:#(\d+))?(?:@([^/]*))?(?:/([a-z_]+))?")
 
 
 def _commas(index: Index) -> str:

@@ -286,7 +286,11 @@ def _fill_order(fill: Fill) -> float:
         size = sum(2.0**20 if isnan(v) else min(abs(v), 2.0**20) + (v < 0) / 2 for _, v in fill.points)
         order = 10 * len(fill.points) + size / (1 + size)
     else:
-        order = 10_000.0 * (1 + kinds.index(fill.kind)) + fill.limit / (1 + fill.limit) if fill.kind != "zeros" else 0.0
+        order = (
+            10_000.0 * (1 + kinds.index(fill.kind.rstrip("012"))) + fill.limit / (1 + fill.limit)
+            if fill.kind != "zeros"
+            else 0.0
+        )
     return order + 1e6 * (fill.layout != "contiguous")
 
 

@@ -175,18 +175,3 @@ def test_sums_that_the_output_does_not_hold_leave_a_slack_where_a_law_adds_them_
 def test_copies_leave_no_slack_to_a_direct_engine(numerics, expected):
     slack = conv_of(numerics=numerics).slack(PLAIN, operands_of(PLAIN, kind="normal"), copies=True)
     assert expected == (np.max(slack) == 0)
-
-
-@pytest.mark.parametrize("which", Map)
-def test_responses_to_impulses_leave_no_slack_but_to_a_normwise_engine(which):
-    slacks = [
-        conv_of(which=which, numerics=Numerics(normwise=normwise)).slack_of_impulses(PLAIN)
-        for normwise in (False, True)
-    ]
-    assert (slacks[0], slacks[1] > 0) == (0.0, True)
-
-
-def test_the_slack_of_an_impulse_grows_with_the_weight_that_it_meets():
-    conv = conv_of(numerics=Numerics(normwise=True))
-    one, ten = (conv.slack_of_impulses(PLAIN, np.full((1, 1, 2, 3), v, np.float32)) for v in (1, 10))
-    assert ten == pytest.approx(10 * one, rel=1e-3)

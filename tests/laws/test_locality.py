@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from convcheck.bounds import Numerics
 from convcheck.cases import Case
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import FEATURES, Capabilities, Engine
 from convcheck.examine import examine
 from convcheck.problem import Map
 from convcheck.reference.maps import contract, taps
+from convcheck.selftest.faults.values import tf32
 
 LINE = "n2 g2 c4 o2 i5x6 k2x3 s2x1 p1x0:2 d1x2 x=dense:7#1 w=dense:7#2"
 
@@ -74,3 +76,13 @@ def test_a_dense_weight_is_read_with_and_without_batches(features):
     line = "weights-shared f32 i7x6 k2x3 x=zeros w=dense:7#2"
     scrambled = [verdict(apply, line, features) for apply in (right, lambda *args: np.flip(right(*args), -1))]
     assert [found.ok for found in scrambled] == [True, False]
+
+
+@pytest.mark.parametrize(("value", "declared", "ok"), [(2049, True, True), (2049, False, False), (2050, False, True)])
+def test_a_dense_weight_may_carry_the_rounding_that_is_declared(value, declared, ok):
+    """1 * 2049 through TF32 is 2048: the tap that meets the only input is not the first."""
+    numerics = Numerics(input_roundoff=2.0**-11 if declared else 0.0)
+    offered = Capabilities((1, 2, 3), ("f32",), frozenset(FEATURES))
+    engine = Engine("it", offered, lambda m, p, o: right(m, p, o._replace(b=tf32(o.b))), numerics=numerics)
+    case = Case.parse(f"weights-shared f32 i1 k2 p1:0 x=zeros w=points@0,0,1={value}")
+    assert examine(engine, case).verdict.ok == ok

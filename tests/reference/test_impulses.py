@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from convcheck.bounds import Numerics
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import FEATURES, Capabilities, Conv, Engine
 from convcheck.errors import UnsupportedError
@@ -19,6 +20,7 @@ from convcheck.reference.maps import contract
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 
+NUMERICS = (Numerics(), Numerics(splits=8), Numerics(normwise=True), Numerics(input_roundoff=2.0**-11))
 GROUPED = Problem(
     size=(3, 2),
     kernel=(2, 1),
@@ -78,13 +80,13 @@ def pair_by_pair(which, problem):
     return whole.reshape(problem.groups * len(firsts), -1, *table.shape[2:])
 
 
-def conv_of(which, features=FEATURES, change=lambda result: result):
+def conv_of(which, features=FEATURES, change=lambda result: result, numerics=NUMERICS[0]):
     offered = Capabilities((1, 2, 3), ("f32", "f64"), frozenset(features), tuple(Map))
 
     def apply(which, problem, operands):
         return change(contract(which, problem, *operands).astype(DTYPES[problem.dtype].numpy))
 
-    return Conv(Engine("contract", offered, apply), which)
+    return Conv(Engine("contract", offered, apply, numerics=numerics), which)
 
 
 @unhurried
@@ -114,7 +116,7 @@ def test_impulse_operands_have_the_shapes_of_their_call(problem, which):
 def test_a_right_engine_realises_what_is_expected(which, features):
     single = "channels" not in features
     problem = GROUPED.replace(batch=1, groups=1, channels=1, filters=1) if single else GROUPED
-    realised, expected = certify(conv_of(which, features), problem)
+    realised, expected, _ = certify(conv_of(which, features), problem)
     assert expected.tolist() == realised.tolist()
 
 
@@ -123,20 +125,31 @@ def test_a_right_engine_realises_what_is_expected(which, features):
 def test_a_shifted_engine_realises_something_else(which, features):
     problem = GROUPED.replace(batch=1, groups=1, channels=1, filters=1, size=(3, 4), kernel=(2, 2))
     conv = conv_of(which, features, change=lambda result: np.roll(result, 1, axis=-1))
-    realised, expected = certify(conv, problem)
+    realised, expected, _ = certify(conv, problem)
     assert expected.tolist() != realised.tolist()
 
 
 @pytest.mark.parametrize("which", Map)
 def test_certificates_with_and_without_batches_have_the_same_ones(which):
     problem = GROUPED.replace(batch=1, groups=1, channels=1, filters=1)
-    together, _ = certify(conv_of(which), problem)
-    apart, _ = certify(conv_of(which, set(FEATURES) - {"batch", "channels"}), problem)
+    together, *_ = certify(conv_of(which), problem)
+    apart, *_ = certify(conv_of(which, set(FEATURES) - {"batch", "channels"}), problem)
     assert apart.sum() == together.sum()
 
 
+@pytest.mark.parametrize("which", Map)
+@pytest.mark.parametrize("features", [FEATURES, set(FEATURES) - {"batch", "channels"}])
+@pytest.mark.parametrize(("numerics", "allowed"), [*zip(NUMERICS, (False, False, True, True), strict=True)])
+def test_a_certificate_allows_errors_to_engines_that_declare_to_round_a_product_by_1(
+    which, features, numerics, allowed
+):
+    problem = GROUPED.replace(batch=1, groups=1, channels=1, filters=1)
+    _, expected, slack = certify(conv_of(which, features, numerics=numerics), problem)
+    assert np.all(slack[expected != 0] > 0) == allowed
+
+
 def test_expected_responses_are_of_the_problem_s_dtype():
-    _, expected = certify(conv_of(Map.FORWARD), GROUPED.replace(dtype="f64"))
+    _, expected, _ = certify(conv_of(Map.FORWARD), GROUPED.replace(dtype="f64"))
     assert expected.dtype == np.float64
 
 

@@ -162,14 +162,6 @@ class Conv:
         """Round a law's own exact value to the target's type, where no error is allowed that would hold a rounding."""
         return value if np.any(slack) else value.astype(DTYPES[problem.dtype].numpy)
 
-    def slack_of_impulses(self, problem: Problem, weight: Array | None = None) -> float:
-        """Error that a response to a one-hot operand may carry: 0 unless the engine declares rounding of its own."""
-        if not (self.numerics.normwise or self.numerics.input_roundoff or self.numerics.splits):
-            return 0.0
-        operands = Operands(*(np.zeros(problem.shapes[r], np.float32) for r in self.map.roles))
-        operands.a.flat[0], operands.b.flat[0] = 1, 1 if weight is None else np.max(np.abs(weight.astype(np.float64)))
-        return float(np.max(expect(self.map, problem, operands, self.numerics).bound)) * 2
-
     def attempt(self, problem: Problem, operands: Operands) -> Array:
         """Call the target without asking first whether it takes the problem."""
         _dirty(problem, self.map)

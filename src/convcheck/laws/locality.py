@@ -26,7 +26,7 @@ _IMAGES = 256
 
 def weights_shared(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """The dense weight w[i, j, k, l] that the engine realises depends on (k - s i, l - s j) only."""
-    dense = _dense_weight(conv, problem, operands.b)
+    dense, slack = _dense_weight(conv, problem, operands.b)
     shared = np.zeros_like(dense)
     for out in np.ndindex(*problem.output):
         for tap in np.ndindex(*problem.kernel):
@@ -35,7 +35,7 @@ def weights_shared(conv: Conv, problem: Problem, operands: Operands) -> Claim:
                 shared[(*out, *q)] = operands.b[(0, 0, *tap)]
     # where the offset is a tap, every pair of positions with that offset carries that tap's weight
     realised = np.where(shared != 0, dense, np.zeros((), dense.dtype))
-    return Claim(realised, shared, _scalar(conv.slack_of_impulses(problem, operands.b)))
+    return Claim(realised, shared, slack)
 
 
 def local(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -123,19 +123,29 @@ def _same_line(which: Map, problem: Problem, number: int, at: tuple[int, ...]) -
     return line
 
 
-def _dense_weight(conv: Conv, problem: Problem, w: Array) -> Array:
-    """Shape (*output, *size): response of every output position to a one-hot image at every input position."""
+def _dense_weight(conv: Conv, problem: Problem, w: Array) -> tuple[Array, Array]:
+    """Response of every output position to a one-hot image at every input position, and the error that each may carry.
+
+    Both of shape (*output, *size).
+    """
     together = _IMAGES if "batch" in conv.engine.capabilities.features else 1
     positions = prod(problem.size)
-    responses = []
+    responses, slacks = [], []
     for start in range(0, positions, together):
         images = np.zeros((min(together, positions - start), positions), w.dtype)
         images[np.arange(len(images)), start + np.arange(len(images))] = 1
         several = problem.replace(batch=len(images))
-        responses.append(conv(several, images.reshape(several.shapes["x"]), w)[:, 0])
-    stacked = np.concatenate(responses).reshape(*problem.size, *problem.output)
-    order = (*range(problem.ndim, 2 * problem.ndim), *range(problem.ndim))
-    return stacked.transpose(order)
+        x = images.reshape(several.shapes["x"])
+        responses.append(conv(several, x, w)[:, 0])
+        slack = conv.slack(several, Operands(x, w), copies=True)
+        slacks.append(np.broadcast_to(slack, several.shapes["y"])[:, 0])
+    return _by_outputs(problem, responses), _by_outputs(problem, slacks)
+
+
+def _by_outputs(problem: Problem, by_inputs: list[Array]) -> Array:
+    """Arrange parts of shape (positions, *output) as (*output, *size)."""
+    stacked = np.concatenate(by_inputs).reshape(*problem.size, *problem.output)
+    return stacked.transpose(*range(problem.ndim, 2 * problem.ndim), *range(problem.ndim))
 
 
 def _position(problem: Problem, out: tuple[int, ...], tap: tuple[int, ...]) -> tuple[int, ...]:
@@ -151,10 +161,6 @@ def _receptive_field(problem: Problem, at: tuple[int, ...]) -> list[list[int]]:
         positions = (start + problem.dilation[axis] * k for k in range(problem.kernel[axis]))
         fields.append([q for q in positions if 0 <= q < problem.size[axis]])
     return fields
-
-
-def _scalar(slack: Array | float) -> float:
-    return float(np.max(slack, initial=0))
 
 
 def _single(p: Problem) -> bool:

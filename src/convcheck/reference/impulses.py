@@ -10,6 +10,7 @@ import numpy as np
 
 from convcheck.dtypes import DTYPES
 from convcheck.errors import UnsupportedError
+from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
 
@@ -32,9 +33,12 @@ class Realised(Protocol):
     def __call__(self, problem: Problem, a: Array, b: Array, bias: Array | None = None) -> Array:
         """Apply the map."""
 
+    def slack(self, problem: Problem, operands: Operands, *, copies: bool) -> Array | float:
+        """Error that a result may carry, ``copies`` saying that it is one product by 1."""
 
-def certify(conv: Realised, problem: Problem) -> tuple[Array, Array]:
-    """Return (realised, expected) responses of a map to every pair of one-hot operands of a problem's shape.
+
+def certify(conv: Realised, problem: Problem) -> tuple[Array, Array, Array]:
+    """Responses of a map to every pair of one-hot operands of a problem's shape: (realised, expected, error allowed).
 
     Where the engine takes batches and channels, one call holds all pairs; else there is one call a pair.
 
@@ -50,13 +54,15 @@ def certify(conv: Realised, problem: Problem) -> tuple[Array, Array]:
     if work > PATIENCE * offered.work_limit or calls > CALLS:
         raise UnsupportedError(f"too large to certify: {work:.1e} multiply-adds in {calls} calls")
     if stackable:
-        stacked, a, b = impulse_call(conv.map, problem)
-        return conv(stacked, a, b), contract(conv.map, stacked, a, b).astype(a.dtype)
-    pairs = list(product(*(_one_hots(problem, role) for role in conv.map.roles)))
-    return (
-        np.stack([conv(problem, a, b) for a, b in pairs]),
-        np.stack([contract(conv.map, problem, a, b).astype(a.dtype) for a, b in pairs]),
-    )
+        return _response(conv, *impulse_call(conv.map, problem))
+    pairs = product(*(_one_hots(problem, role) for role in conv.map.roles))
+    realised, expected, slack = zip(*(_response(conv, problem, a, b) for a, b in pairs), strict=True)
+    return np.stack(realised), np.stack(expected), np.stack(slack)
+
+
+def _response(conv: Realised, problem: Problem, a: Array, b: Array) -> tuple[Array, Array, Array]:
+    realised, expected = conv(problem, a, b), contract(conv.map, problem, a, b).astype(a.dtype)
+    return realised, expected, np.broadcast_to(conv.slack(problem, Operands(a, b), copies=True), expected.shape)
 
 
 def impulse_call(which: Map, problem: Problem) -> tuple[Problem, Array, Array]:

@@ -12,7 +12,7 @@ import numpy as np
 from convcheck.bounds import Numerics
 from convcheck.engines.base import Engine
 from convcheck.problem import Map
-from convcheck.selftest.base import BASE, accumulator, products
+from convcheck.selftest.base import BASE, accumulator, products, store
 from convcheck.selftest.call import Call
 from convcheck.selftest.fault import EVERYTHING
 from convcheck.selftest.faults.values import in_pieces, narrowed, rounded
@@ -96,6 +96,11 @@ def _compensated(call: Call, left: Array, right: Array) -> Array:
     return np.asarray(total + lost)
 
 
+def _added_to_the_stored_sum(call: Call, sums: Array, bias: Array | None) -> Array:
+    """Round the sum to the operands' type, add the bias, round again."""
+    return store(call, sums.astype(call.dtype), bias)
+
+
 def _engine(name: str, sums: Sums, numerics: Numerics | None = None, **limits: Any) -> Engine:
     return Engine(name, replace(EVERYTHING, **limits), BASE.replace(sums=sums), numerics=numerics or Numerics())
 
@@ -116,6 +121,7 @@ ENGINES: tuple[Engine, ...] = (
         maps=tuple(Map),
     ),
     _engine("summed-in-twice-the-precision", _compensated),
+    Engine("bias-added-to-the-stored-sum", EVERYTHING, BASE.replace(store=_added_to_the_stored_sum)),
     _engine("partial-sums-of-16-in-f32", in_pieces(("float32", "float16", "bfloat16"), 16, np.float32)),
     _engine("f16-in-f16-and-says-so", narrowed(("float16",), np.float16), Numerics(accumulators={"f16": "f16"})),
     _engine(

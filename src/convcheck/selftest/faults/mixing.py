@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from convcheck.operands import Operands
-from convcheck.selftest.base import add_bias
 from convcheck.selftest.base import store as right_store
 from convcheck.selftest.call import Call
 from convcheck.selftest.fault import Fault, plant
@@ -127,11 +126,6 @@ def _off_the_border(call: Call, column: Array) -> Array:
     return np.where(whole, column, 0)
 
 
-def _after_rounding(call: Call, sums: Array, bias: Array | None) -> Array:
-    """Round, add the bias, round again."""
-    return np.asarray(add_bias(call, sums.astype(call.dtype), bias).astype(call.dtype))
-
-
 def _of_first_image(call: Call, column: Array) -> Array:
     return np.asarray(column[None] * (np.arange(call.batch) == 0).reshape(-1, *(1,) * column.ndim))
 
@@ -200,8 +194,7 @@ _BATCH: tuple[Fault, ...] = tuple(
         "odd-last-image-repeats": _image(lambda size: [*range(size - 1), max(0, size - 1 - size % 2)]),
     }.items()
 )
-_BIAS: tuple[Fault, ...] = (
-    *(plant(name, "bias", words=("bias",), store=biased(change)) for name, change in _BIASES.items()),
-    plant("bias-added-after-rounding", "bias", store=_after_rounding),
+_BIAS: tuple[Fault, ...] = tuple(
+    plant(name, "bias", words=("bias",), store=biased(change)) for name, change in _BIASES.items()
 )
 FAULTS: tuple[Fault, ...] = (*_GROUPS, *_CHANNELS, *_BATCH, *_BIAS)
