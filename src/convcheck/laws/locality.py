@@ -28,11 +28,9 @@ def weights_shared(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """The dense weight w[i, j, k, l] that the engine realises depends on (k - s i, l - s j) only."""
     dense, slack = _dense_weight(conv, problem, operands.b)
     shared = np.zeros_like(dense)
-    for out in np.ndindex(*problem.output):
-        for tap in np.ndindex(*problem.kernel):
-            q = _position(problem, out, tap)
-            if all(0 <= at < size for at, size in zip(q, problem.size, strict=True)):
-                shared[(*out, *q)] = operands.b[(0, 0, *tap)]
+    for tap in np.ndindex(*problem.kernel):
+        outputs, positions = zip(*(_seen_through(problem, axis, k) for axis, k in enumerate(tap)), strict=True)
+        shared[(*np.ix_(*outputs), *np.ix_(*positions))] = operands.b[(0, 0, *tap)]
     # where the offset is a tap, every pair of positions with that offset carries that tap's weight
     realised = np.where(shared != 0, dense, np.zeros((), dense.dtype))
     return Claim(realised, shared, slack)
@@ -148,9 +146,12 @@ def _by_outputs(problem: Problem, by_inputs: list[Array]) -> Array:
     return stacked.transpose(*range(problem.ndim, 2 * problem.ndim), *range(problem.ndim))
 
 
-def _position(problem: Problem, out: tuple[int, ...], tap: tuple[int, ...]) -> tuple[int, ...]:
-    axes = zip(problem.stride, out, problem.dilation, tap, problem.padding, strict=True)
-    return tuple(s * p + d * k - low for s, p, d, k, (low, _) in axes)
+def _seen_through(problem: Problem, axis: int, tap: int) -> tuple[Array, Array]:
+    """Outputs along an axis whose tap lies inside the input, and the input positions that they see through it."""
+    outputs = np.arange(problem.output[axis])
+    positions = problem.stride[axis] * outputs + problem.dilation[axis] * tap - problem.padding[axis][0]
+    inside = (positions >= 0) & (positions < problem.size[axis])
+    return outputs[inside], positions[inside]
 
 
 def _receptive_field(problem: Problem, at: tuple[int, ...]) -> list[list[int]]:

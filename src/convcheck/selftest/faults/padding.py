@@ -101,7 +101,6 @@ def _filled_with_one(*, corners: bool) -> Callable[[Call, Array], Array]:
 _MEANINGS: dict[str, Callable[[Call], Any]] = {
     "padding-doubled": lambda c: [(2 * low, 2 * high) for low, high in c.padding],
     "padding-ends-exchanged": lambda c: [(high, low) for low, high in c.padding],
-    "padding-high-end-for-both": lambda c: [(high, high) for _, high in c.padding],
     "padding-averaged-over-ends": lambda c: [(sum(p) // 2, sum(p) - sum(p) // 2) for p in c.padding],
     "padding-from-first-axis": lambda c: [c.padding[0]] * c.ndim,
     "padding-from-last-axis": lambda c: [c.padding[-1]] * c.ndim,
@@ -135,9 +134,9 @@ FAULTS: tuple[Fault, ...] = (
         for name in ("padding-doubled", "padding-from-first-axis", "padding-on-last-axis-only")
     ),
     _fault("padding-low-end-for-both", see=resized(lambda c: [(low, low) for low, _ in c.padding])),
+    _fault("padding-high-end-for-both", see=resized(lambda c: [(high, high) for _, high in c.padding])),
     *(_fault(name, see=when(_named_same, padded(change))) for name, change in _SAME.items()),
     _fault("padding-dropped", see=resized(_NONE)),
-    _fault("padding-dropped-from-positions", see=padded(_NONE)),
     _fault("padding-dropped-when-grouped", see=when(CONDITIONS["grouped"], padded(_NONE))),
     _fault("padding-dropped-when-dilated", see=when(CONDITIONS["dilated"], padded(_NONE))),
     _fault("padding-dropped-below-dilation", see=when(_below_dilation, padded(_NONE))),

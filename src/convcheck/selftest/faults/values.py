@@ -177,7 +177,6 @@ _DTYPE_STORES: dict[str, Store] = {
     "f32-result-through-f16": _through(_F32, np.float16),
     "f16-result-through-bf16": _through(("float16",), BF16),
     "i64-result-through-f64": _through(("int64",), np.float64),
-    "i64-result-through-i32": _through(("int64",), np.int32),
     "i32-result-through-f32": _through(("int32",), np.float32),
 }
 _CHANGES: dict[str, Callable[[Call, Array], Any]] = {

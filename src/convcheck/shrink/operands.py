@@ -1,0 +1,125 @@
+"""Moves that make the operands of a case plainer: fewer non-zeros, smaller values, a plain layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import isnan, prod
+from typing import Any
+
+import numpy as np
+
+from convcheck.cases import Case
+from convcheck.dtypes import DTYPES
+from convcheck.operands import Fill, make
+from convcheck.problem import Problem
+
+__all__ = ["OPERAND_MOVES", "cropped", "fill_order", "representable"]
+
+#: operands with more elements than this keep their fill
+LISTED = 256
+#: points of an operand whose values are made smaller one by one
+FEW = 12
+#: values that show much at a glance: the smallest, and those that need one bit more than bf16, f16 and f32 have
+_TELLING = (1.0, 3.0, 257.0, 2049.0, 16777217.0)
+
+
+def cropped(case: Case, problem: Problem, fills: tuple[Fill, ...]) -> Iterator[Case]:
+    """Points moved towards the origin, where a smaller shape has cut off the end that they lay in."""
+    for number, role in enumerate(case.roles[: len(fills)]):
+        before, after = case.problem.shapes[role], problem.shapes[role]
+        if len(before) != len(after) or before == after or not fills[number].points:
+            continue
+        cut = [b - a for b, a in zip(before, after, strict=True)]
+        moved = tuple(
+            (tuple(max(0, i - c) for i, c in zip(index, cut, strict=True)), value)
+            for index, value in fills[number].points
+        )
+        yield case.replace(problem=problem, fills=_put(fills, number, fills[number].replace(points=moved)))
+
+
+def _operand_move(fills_of: Callable[[Case, int], Iterator[Fill]]) -> Callable[[Case], Iterator[Case]]:
+    """Turn plainer fills of one operand into candidates."""
+
+    def move(case: Case) -> Iterator[Case]:
+        for number, fill in enumerate(case.fills):
+            for plainer in fills_of(case, number):
+                if fill_order(plainer) < fill_order(fill):
+                    yield case.replace(fills=_put(case.fills, number, plainer))
+
+    return move
+
+
+def representable(fill: Fill, dtype: str) -> bool:
+    """Whether a dtype holds the numbers of a fill exactly: a law about exact operands speaks of no others."""
+    number = DTYPES[dtype].numpy
+    if fill.kind == "points":
+        return all(isnan(value) or float(np.array(value).astype(number)) == value for _, value in fill.points)
+    return fill.limit <= 1 << DTYPES[dtype].precision
+
+
+def _plainer_fills(case: Case, number: int) -> Iterator[Fill]:
+    fill, role = case.fills[number], case.roles[number]
+    if fill.layout != "contiguous":
+        yield fill.replace(layout="contiguous")
+    if fill.kind in ("points", "zeros"):
+        return
+    yield from (Fill(kind, layout=fill.layout) for kind in ("zeros", "ones", "ramp"))
+    if fill.kind == "dense":
+        yield fill.replace(limit=1)
+        yield fill.replace(limit=max(1, fill.limit // 2))
+    if prod(case.problem.shapes[role]) <= LISTED:
+        yield _listed(case, number)
+
+
+def _listed(case: Case, number: int) -> Fill:
+    """Return the same values as explicit points."""
+    fill, role = case.fills[number], case.roles[number]
+    array = make(case.problem, role, fill.replace(layout="contiguous"))
+    where = zip(*np.nonzero(array), strict=True)
+    points = tuple((tuple(map(int, index)), float(array[index])) for index in where)
+    return Fill("points", points=points, layout=fill.layout)
+
+
+def _fewer_points(case: Case, number: int) -> Iterator[Fill]:
+    """Take out all, halves, then smaller and smaller pieces (delta debugging: Zeller and Hildebrandt 2002)."""
+    fill = case.fills[number]
+    size = len(fill.points)
+    while size:
+        for start in range(0, len(fill.points), size):
+            left = fill.points[:start] + fill.points[start + size :]
+            yield fill.replace(points=left) if left else Fill("zeros", layout=fill.layout)
+        size //= 2
+
+
+def _smaller_values(case: Case, number: int) -> Iterator[Fill]:
+    fill = case.fills[number]
+    if len(fill.points) > FEW:
+        return
+    for which, (index, value) in enumerate(fill.points):
+        for less in (*_TELLING, float(np.trunc(value / 2)), float(np.trunc(value))):
+            if 0 < abs(less) < abs(value) or (less == 1 and value == -1):
+                yield fill.replace(points=_put(fill.points, which, (index, less)))
+
+
+def _put(values: tuple[Any, ...], number: int, value: Any) -> tuple[Any, ...]:
+    return (*values[:number], value, *values[number + 1 :])
+
+
+def fill_order(fill: Fill) -> float:
+    """Plainness of a fill: few points, then constant, ramp, integers, floats; a plain layout before others."""
+    kinds = ("zeros", "ones", "ramp", "dense", "paired", "opposed", "positive", "normal", "wide")
+    if fill.kind == "points":
+        size = sum(2.0**20 if isnan(v) else min(abs(v), 2.0**20) + (v < 0) / 2 for _, v in fill.points)
+        order = 10 * len(fill.points) + size / (1 + size)
+    else:
+        order = (
+            10_000.0 * (1 + kinds.index(fill.kind.rstrip("012"))) + fill.limit / (1 + fill.limit)
+            if fill.kind != "zeros"
+            else 0.0
+        )
+    return order + 1e6 * (fill.layout != "contiguous")
+
+
+OPERAND_MOVES: tuple[Callable[[Case], Iterator[Case]], ...] = tuple(
+    map(_operand_move, (_plainer_fills, _fewer_points, _smaller_values))
+)
