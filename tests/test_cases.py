@@ -173,6 +173,17 @@ def test_operands_that_are_scaled_stay_clear_of_subnormals(dtype, kinds):
     assert kinds == {fill.kind for fills in found for fill in fills}
 
 
+def test_layouts_are_taken_in_turn_until_every_pair_has_occurred():
+    problem, numerics = PROBLEM.replace(bias=True), Numerics()
+    found = [
+        choose_fills("layouts", seeded(turn), Map.FORWARD, problem, numerics, turn=turn)
+        for turn in range(len(LAYOUTS) ** 2)
+    ]
+    few = [{fills[number].layout for fills in found[: len(LAYOUTS)]} for number in range(3)]
+    assert few == [set(LAYOUTS)] * 3
+    assert len({(a.layout, b.layout) for a, b, _ in found}) == len(found)
+
+
 def test_layouts_are_of_every_kind():
     found = {fill.layout for fills in fills_of("layouts", seeds=range(300)) for fill in fills}
     assert found == set(LAYOUTS)

@@ -94,10 +94,19 @@ def check_law_name(name: str, known: list[str]) -> None:
 
 
 def choose_fills(
-    recipe: str, choose: Chooser, which: Map, problem: Problem, numerics: Numerics, headroom: int = 0
+    recipe: str,
+    choose: Chooser,
+    which: Map,
+    problem: Problem,
+    numerics: Numerics,
+    headroom: int = 0,
+    turn: int | None = None,
 ) -> Fills:
-    """Choose the fills of a problem's operands by a recipe, as large as exactness allows."""
-    return RECIPES[recipe](_Budget(choose, which, problem, numerics, headroom))
+    """Choose the fills of a problem's operands by a recipe, as large as exactness allows.
+
+    What even a few cases should show all of is taken in turn, by the number of the case in its stream.
+    """
+    return RECIPES[recipe](_Budget(choose, which, problem, numerics, headroom, turn))
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,7 @@ class _Budget:
     problem: Problem
     numerics: Numerics
     headroom: int = 0
+    turn: int | None = None
 
     def bits(self, *, stored: bool) -> int:
         """Bits for a and b together; ``stored``: so few that the output's own type holds every sum."""
@@ -168,8 +178,13 @@ def _scalable(budget: _Budget) -> Fills:
 
 
 def _layouts(budget: _Budget) -> Fills:
+    """Exact operands laid out in every way in turn: each operand's layouts, then all pairs of them."""
     names = tuple(LAYOUTS)
-    return tuple(fill.replace(layout=budget.choose.pick(names)) for fill in _exact(budget))
+    turn = budget.choose.integer(0, len(names) ** 2 - 1) if budget.turn is None else budget.turn
+    step = 1 + turn // len(names)
+    return tuple(
+        fill.replace(layout=names[(turn + number * step) % len(names)]) for number, fill in enumerate(_exact(budget))
+    )
 
 
 def _cancelling(budget: _Budget) -> Fills:

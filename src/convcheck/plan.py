@@ -28,8 +28,9 @@ class Profile:
 
     A law is judged, on each map that it speaks of, on rows that cover all pairs of classes (none if ``pairs`` is
     false), then on ``random`` free choices, then on ``search`` examples that Hypothesis draws. The laws that certify
-    an engine (`CERTIFYING`) get ``triples`` and ``certifying`` free choices instead. ``seconds`` bounds the run,
-    and ``shrink_seconds`` making one case smaller. Only a run without ``seconds`` is the same every time.
+    an engine (`CERTIFYING`) get ``triples`` and ``certifying`` free choices instead. Of a law that exhausts a scope,
+    it is judged on one problem in ``scope``. ``seconds`` bounds the run, and ``shrink_seconds`` making one case
+    smaller. Only a run without ``seconds`` is the same every time.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Profile:
     random: int
     certifying: int
     search: int
+    scope: int = 1
     seconds: float = 0.0
     shrink_seconds: float = 10.0
 
@@ -49,7 +51,7 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("smoke", pairs=False, triples=False, random=30, certifying=300, search=0),
+        Profile("smoke", pairs=False, triples=False, random=30, certifying=300, search=0, scope=8),
         Profile("gate", pairs=True, triples=True, random=40, certifying=1000, search=10),
         Profile("nightly", pairs=True, triples=True, random=2000, certifying=20_000, search=500),
     )
@@ -115,9 +117,9 @@ def _rows(engine: Engine, law: Law, which: Map, profile: Profile) -> tuple[Row, 
 
 
 def _scope(law: Law, offered: Capabilities, profile: Profile) -> tuple[Problem, ...]:
-    """All problems of a law that exhausts a scope; every eighth in a profile without a sweep."""
+    """The problems of a law that exhausts a scope."""
     assert law.every is not None  # noqa: S101 - only such laws have this stream
-    return _every(law.every, offered)[:: 1 if profile.pairs else 8]
+    return _every(law.every, offered)[:: profile.scope]
 
 
 @cache
@@ -130,17 +132,18 @@ def cases_of(engine: Engine, part: Slice, profile: Profile, seed: int) -> Iterat
     law = BY_NAME[part.law]
     if part.stream == "scope":
         for problem in _scope(law, engine.capabilities, profile)[part.start : part.stop]:
-            yield _filled(seeded(0), engine, law, part.map, problem)
+            yield _filled(seeded(0), engine, law, part.map, problem, 0)
         return
     space = Space.of(engine.capabilities, law, part.map)
     table = _rows(engine, law, part.map, profile) if part.stream == "sweep" else ()
     for index in range(part.start, part.stop):
         choose = seeded(f"{seed}/{part.law}/{part.map}/{part.stream}/{index}")
-        yield _filled(choose, engine, law, part.map, space.build(choose, table[index] if table else None))
+        problem = space.build(choose, table[index] if table else None)
+        yield _filled(choose, engine, law, part.map, problem, index)
 
 
-def _filled(choose: Chooser, engine: Engine, law: Law, which: Map, problem: Problem) -> Case:
-    fills = choose_fills(law.fills, choose, which, problem, engine.numerics, law.headroom)
+def _filled(choose: Chooser, engine: Engine, law: Law, which: Map, problem: Problem, turn: int) -> Case:
+    fills = choose_fills(law.fills, choose, which, problem, engine.numerics, law.headroom, turn)
     return Case(law.name, problem, fills, which)
 
 

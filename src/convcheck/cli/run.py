@@ -127,7 +127,7 @@ def _profile(given: dict[str, Any]) -> Profile:
     if count is not None:
         search = min(profile.search, count // 4)
         free = count - search
-        profile = profile.replace(pairs=False, triples=False, random=free, certifying=free, search=search)
+        profile = profile.replace(pairs=False, triples=False, random=free, certifying=free, search=search, scope=8)
     if given["max_time"] is not None:
         profile = profile.replace(seconds=given["max_time"])
     if given["shrink_time"] is not None:

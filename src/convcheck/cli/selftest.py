@@ -42,6 +42,7 @@ def _summary(done: list[Trial]) -> int:
     faults, correct = [t for t in done if t.fault], [t for t in done if not t.fault]
     killed, accused = [t for t in faults if t.kills], [t for t in correct if t.kills]
     _print_laws(faults)
+    _print_explanations(faults)
     for trial in faults:
         if not trial.kills:
             click.echo(f"SURVIVES  {trial.name} ({trial.kind})")
@@ -56,13 +57,34 @@ def _summary(done: list[Trial]) -> int:
 
 
 def _print_laws(faults: list[Trial]) -> None:
-    """How many faults each law finds, and which it alone finds."""
+    """How many faults each law finds, and which it alone finds, or else why it stays."""
+    from convcheck.laws import LAWS
+    from convcheck.selftest.purposes import PURPOSES
+
     found = Counter(law for trial in faults for law in trial.kills)
     alone: dict[str, list[str]] = {}
     for trial in faults:
         if len(trial.kills) == 1:
             alone.setdefault(trial.kills[0], []).append(trial.name)
-    click.echo(f"{'law':<26}{'finds':>6}{'alone':>6}  what it alone finds")
-    for law, count in found.most_common():
+    click.echo(f"{'law':<26}{'finds':>6}{'alone':>6}  what it alone finds, or why it stays")
+    for law in sorted((law.name for law in LAWS), key=lambda name: -found[name]):
         only = alone.get(law, [])
-        click.echo(f"{law:<26}{count:>6}{len(only):>6}  {', '.join(only[:3])}{', ...' if len(only) > 3 else ''}")
+        said = ", ".join(only[:3]) + (", ..." if len(only) > 3 else "") if only else PURPOSES.get(law, "NO REASON")
+        click.echo(f"{law:<26}{found[law]:>6}{len(only):>6}  {said}")
+
+
+def _print_explanations(faults: list[Trial]) -> None:
+    """How many index faults the diagnosis names, which it does not, and how small their counterexamples are."""
+    given = [(trial.name, trial.explained) for trial in faults if trial.explained]
+    if not given:
+        return
+    for name, said in given:
+        if not said.named:
+            click.echo(f"UNNAMED   {name}: {said.words or 'no words'}: {said.line}")
+    named = sum(said.named for _, said in given)
+    click.echo(f"diagnosis names {named} of {len(given)} index faults ({named / len(given):.0%})")
+    for what, counts in (
+        ("operand elements", [said.elements for _, said in given]),
+        ("non-zeros", [said.nonzeros for _, said in given]),
+    ):
+        click.echo(f"{what} of their smallest counterexamples: median {median(counts):g}, most {max(counts)}")

@@ -44,6 +44,8 @@ def _mirrored(q: Array, size: int) -> Array:
 BORDERS: dict[str, Callable[[Array, int], Array]] = {
     "zeros": _zeros,
     "the edge value": lambda q, size: np.clip(q, 0, size - 1),
+    "the edge value at the low end": lambda q, size: _zeros(np.maximum(q, 0), size),
+    "the edge value at the high end": lambda q, size: _zeros(np.minimum(q, size - 1), size),
     "a reflection": _reflected,
     "a reflection that repeats the edge": _mirrored,
     "the opposite end (circular)": lambda q, size: q % size,

@@ -128,7 +128,10 @@ def _others(conv: Conv, problem: Problem, operands: Operands) -> Iterator[tuple[
     dtype = next((d for d in conv.engine.capabilities.dtypes if DTYPES[d].kind == kind and d != problem.dtype), "")
     if dtype and dtype != "u8" and problem.dtype != "u8":
         number = DTYPES[dtype].numpy
-        yield problem.replace(dtype=dtype), operands.changed(lambda array: np.sign(array).astype(number))
+        # no shorter float holds these: what is left of a shorter dtype's call shows
+        telling = 1 + 2.0 ** -(3 * DTYPES[dtype].precision // 4) if kind == "f" else 1
+        values = operands.changed(lambda array: (np.sign(array.astype(np.float64)) * telling).astype(number))
+        yield problem.replace(dtype=dtype), values
 
 
 def _fail(conv: Conv, problem: Problem, operands: Operands) -> None:

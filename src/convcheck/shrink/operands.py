@@ -16,7 +16,7 @@ from convcheck.problem import Problem
 __all__ = ["OPERAND_MOVES", "cropped", "fill_order", "representable"]
 
 #: operands with more elements than this keep their fill
-LISTED = 256
+LISTED = 1000
 #: points of an operand whose values are made smaller one by one
 FEW = 12
 #: values that show much at a glance: the smallest, and those that need one bit more than bf16, f16 and f32 have
@@ -67,8 +67,16 @@ def _plainer_fills(case: Case, number: int) -> Iterator[Fill]:
     if fill.kind == "dense":
         yield fill.replace(limit=1)
         yield fill.replace(limit=max(1, fill.limit // 2))
-    if prod(case.problem.shapes[role]) <= LISTED:
+    shape = case.problem.shapes[role]
+    if prod(shape):
+        yield from (_one(fill, tuple(end * (s - 1) for s in shape)) for end in (0, 1))
+    if prod(shape) <= LISTED:
         yield _listed(case, number)
+
+
+def _one(fill: Fill, index: tuple[int, ...]) -> Fill:
+    """Return a single 1: at an end, it is what a large operand most often needs."""
+    return Fill("points", points=((index, 1.0),), layout=fill.layout)
 
 
 def _listed(case: Case, number: int) -> Fill:

@@ -42,6 +42,17 @@ def _bordered(border: str) -> Change:
     return lambda axis: axis._replace(border=border)
 
 
+def _from_the_far_end(axis: Axis) -> Axis:
+    """What the stride leaves over lies at the near end."""
+    return axis._replace(low=axis.low - (axis.size + axis.low + axis.high - _reach(axis) - 1) % axis.stride)
+
+
+def _from_inside(axis: Axis) -> Axis:
+    """The first window that begins inside the input begins at its first element."""
+    low = axis.low // axis.stride * axis.stride
+    return axis._replace(low=low, high=axis.high + axis.low - low)
+
+
 def _late(by: int) -> Change:
     """Every output position holds what belongs ``by`` positions before."""
     return lambda axis: axis._replace(low=axis.low + by * axis.stride, high=axis.high - by * axis.stride)
@@ -78,6 +89,8 @@ RARE_CHANGES: tuple[tuple[str, Change], ...] = (
     ("stride used as dilation", lambda a: a._replace(dilation=a.stride)),
     ("stride multiplied by the dilation", lambda a: a._replace(stride=a.stride * a.dilation)),
     ("dilation multiplied by the stride", lambda a: a._replace(dilation=a.stride * a.dilation)),
+    ("stride counted from the far end", _from_the_far_end),
+    ("stride counted from inside the input", _from_inside),
     ("stride at most 2", lambda a: a._replace(stride=min(a.stride, 2))),
     ("stride at most the kernel", lambda a: a._replace(stride=min(a.stride, a.kernel))),
     ("dilation at most 2", lambda a: a._replace(dilation=min(a.dilation, 2))),

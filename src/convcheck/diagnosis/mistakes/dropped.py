@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from convcheck.diagnosis.mistakes.mistake import Mistake, Scope, along, subsets
+from convcheck.diagnosis.mistakes.mistake import WIDTHS, Mistake, Scope, along, subsets
 from convcheck.diagnosis.model import OUTSIDE, Model
 from convcheck.problem import Map
 
@@ -17,8 +17,8 @@ __all__ = ["cut", "dropped", "flattened", "repeats", "single_taps"]
 Array = np.ndarray[Any, Any]
 Indices = Callable[[int], Any]
 
-#: widths of vectors and of tiles, whose remainders get lost
-WIDTHS = (2, 3, 4, 6, 8, 16, 32, 64)
+#: from here on, loops end at round numbers
+ROUND = (128, 256, 512, 1024)
 
 
 class _Dimension(NamedTuple):
@@ -67,7 +67,7 @@ def _ends() -> Iterator[tuple[str, Indices]]:
 
 
 def _places(length: int) -> Iterator[tuple[str, Indices]]:
-    for first in range(2, length):
+    for first in (*range(2, min(length, 65)), *(n for n in ROUND if n < length)):
         yield f"{{}}s from {first} on {{}}", _from(first)
     for place in range(1, min(length - 1, 12)):
         yield f"{{}} {place} {{}}", _at(place)
@@ -82,7 +82,7 @@ def _drop(dimension: _Dimension, words: str, which: Indices) -> Mistake:
 
 def _length(scope: Scope, dimension: _Dimension) -> int:
     shapes = [o.problem.shapes[dimension.role][dimension.number] for o in scope.failing]
-    return min(64, max(shapes, default=0))
+    return max(shapes, default=0)
 
 
 def flattened(_: Scope) -> Iterator[Mistake]:
@@ -91,7 +91,7 @@ def flattened(_: Scope) -> Iterator[Mistake]:
         for width in WIDTHS:
             for beyond in (_beyond_multiple(width), _beyond_first_multiple(width)):
                 yield Mistake(f"{many} beyond the last multiple of {width} dropped", _flat(role, start, beyond))
-        for first in WIDTHS[2:]:
+        for first in (*WIDTHS[2:], *ROUND):
             yield Mistake(f"{many} from {first} on dropped", _flat(role, start, _from(first)))
 
 
@@ -127,6 +127,21 @@ def repeats(scope: Scope) -> Iterator[Mistake]:
         name, _, where = one.partition(" along ")
         words = f"last {name} repeats the one before" + (f" along {where}" if where else "")
         yield Mistake(words, _repeating(role, number))
+
+    for role, number, one, _ in _dimensions(scope.ndim):
+        name, _, where = one.partition(" along ")
+        for width in WIDTHS[1:]:
+            words = f"{name}s beyond the last multiple of {width} repeat those before"
+            yield Mistake(words + (f" along {where}" if where else ""), _repeating_tail(role, number, width))
+
+
+def _repeating_tail(role: str, number: int, width: int) -> Callable[[Model], Model]:
+    def view(array: Array) -> Array:
+        length = array.shape[number]
+        rest = length % width if length > width else 0
+        return np.take(array, [*range(length - rest), *range(length - 2 * rest, length - rest)], number)
+
+    return lambda model: model.view(role, view)
 
 
 def _repeating(role: str, number: int) -> Callable[[Model], Model]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convcheck.diagnosis.mistakes.mistake import Mistake, Scope
+from convcheck.diagnosis.mistakes.mistake import WIDTHS, Mistake, Scope
 from convcheck.diagnosis.model import OUTSIDE, Model
 from convcheck.problem import Problem
 
@@ -21,6 +21,10 @@ def groups(_: Scope) -> Iterator[Mistake]:
     """Channels, weights or filters are assigned to the wrong groups."""
     yield Mistake("groups ignored: every filter reads the first channels", _sourced(lambda _, __, c: c))
     yield Mistake("groups ignored: every filter reads all channels, weights repeated", _all_channels)
+    yield Mistake("offset of the groups' channels counts filters", _sourced(_offset_by_filters))
+    for width in WIDTHS:
+        words = f"channels beyond the last multiple of {width} read from the group before"
+        yield Mistake(words, _sourced(_tail_of_the_group_before(width)))
     yield Mistake("filters assigned to the groups in turn", _filters_in_turn)
     for role, dimension, name in _ARRAYS:
         for words, order in _ORDERS:
@@ -67,6 +71,20 @@ def _sourced(channel: Callable[[Problem, Array, Array], Array]) -> Callable[[Mod
         return model.replace(source=np.broadcast_to(found, (p.filters, p.channels_per_group)))
 
     return edit
+
+
+def _offset_by_filters(p: Problem, group: Array, channel: Array) -> Array:
+    start = np.minimum(group * p.filters_per_group, p.channels - p.channels_per_group)
+    return np.asarray(start + channel)
+
+
+def _tail_of_the_group_before(width: int) -> Callable[[Problem, Array, Array], Array]:
+    def channel_of(p: Problem, group: Array, channel: Array) -> Array:
+        c = p.channels_per_group
+        tail = channel >= (c // width * width or c)
+        return np.where(tail, group - 1, group) % p.groups * c + channel
+
+    return channel_of
 
 
 def _all_channels(model: Model) -> Model:

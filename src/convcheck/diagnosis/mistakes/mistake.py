@@ -10,7 +10,11 @@ from convcheck.diagnosis.evidence import Observation
 from convcheck.diagnosis.model import Model
 from convcheck.problem import Map
 
-__all__ = ["Family", "Mistake", "Scope", "along", "subsets"]
+__all__ = ["WIDTHS", "Family", "Mistake", "Scope", "along", "subsets"]
+
+
+#: widths of vectors and of tiles, whose remainders get lost
+WIDTHS = (2, 3, 4, 6, 8, 16, 32, 64)
 
 
 class Mistake(NamedTuple):

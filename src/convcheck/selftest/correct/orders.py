@@ -105,13 +105,15 @@ def _engine(name: str, sums: Sums, numerics: Numerics | None = None, **limits: A
     return Engine(name, replace(EVERYTHING, **limits), BASE.replace(sums=sums), numerics=numerics or Numerics())
 
 
+#: multiply-adds for engines that loop over the terms of a sum
+TERM_BY_TERM = 10_000
 _IN_F64 = {"f32": "f64", "f16": "f64", "bf16": "f64"}
 ENGINES: tuple[Engine, ...] = (
     _engine("im2col-and-matmul", products),
-    _engine("summed-backwards", _backwards),
-    _engine("summed-pairwise", _pairwise),
-    _engine("summed-with-kahans-correction", _kahan),
-    _engine("algorithm-by-size", _by_size),
+    _engine("summed-backwards", _backwards, work_limit=TERM_BY_TERM),
+    _engine("summed-pairwise", _pairwise, work_limit=TERM_BY_TERM),
+    _engine("summed-with-kahans-correction", _kahan, work_limit=TERM_BY_TERM),
+    _engine("algorithm-by-size", _by_size, work_limit=TERM_BY_TERM),
     _engine("sums-wider-than-asked", _wide),
     _engine("sums-in-f64-and-says-so", _wide, Numerics(accumulators=_IN_F64)),
     _engine(
@@ -120,14 +122,20 @@ ENGINES: tuple[Engine, ...] = (
         Numerics(accumulators=_IN_F64, gradient_accumulators=_IN_F64),
         maps=tuple(Map),
     ),
-    _engine("summed-in-twice-the-precision", _compensated),
+    _engine("summed-in-twice-the-precision", _compensated, work_limit=TERM_BY_TERM),
     Engine("bias-added-to-the-stored-sum", EVERYTHING, BASE.replace(store=_added_to_the_stored_sum)),
     _engine("partial-sums-of-16-in-f32", in_pieces(("float32", "float16", "bfloat16"), 16, np.float32)),
-    _engine("f16-in-f16-and-says-so", narrowed(("float16",), np.float16), Numerics(accumulators={"f16": "f16"})),
+    _engine(
+        "f16-in-f16-and-says-so",
+        narrowed(("float16",), np.float16),
+        Numerics(accumulators={"f16": "f16"}),
+        work_limit=TERM_BY_TERM,
+    ),
     _engine(
         "bf16-in-bf16-and-says-so",
         narrowed(("bfloat16",), ml_dtypes.bfloat16),
         Numerics(accumulators={"bf16": "bf16"}),
+        work_limit=TERM_BY_TERM,
     ),
     _engine(
         "f32-through-tf32-and-says-so",

@@ -170,8 +170,43 @@ def _more(on: Map) -> dict[str, Apply]:
 
 
 def _backward(on: Map, name: str, apply: Apply, *, index: bool = False) -> Fault:
-    words = tuple(word for word in ("stride", "dilation", "padding") if name.startswith(word))
+    words = _WORDS.get(name) or tuple(word for word in ("stride", "dilation", "padding") if name.startswith(word))
     return plant_apply(f"grad-{LETTERS[on]}-{name}", "gradient", apply, words=words, index=index, maps=tuple(Map))
+
+
+#: words of a right diagnosis of the index faults, where they are not the first word of the name
+_WORDS: dict[str, tuple[str, ...]] = {
+    "zero": ("zero everywhere",),
+    "negated": ("negated",),
+    "doubled": ("scaled by 2",),
+    "scaled-by-batch": ("multiplied by the number of images",),
+    "averaged-over-batch": ("divided by the number of images",),
+    "averaged-over-outputs": ("divided by the number of output positions",),
+    "one-position-off": ("shifted",),
+    "groups-reversed": ("groups in reverse order",),
+    "last-output-left-out": ("last output",),
+    "last-filter-left-out": ("last filter",),
+    "first-image-only": ("all images but the first",),
+    "last-image-only": ("all images but the last",),
+    "tail-of-8-columns-zero": ("beyond the last multiple of 8 ",),
+    "tail-of-4-channels-zero": ("channels beyond the last multiple of 4 ",),
+    "channels-from-16-on-zero": ("channels from 16 on",),
+    "last-column-zero": ("last input", "last tap"),
+    "sums-beyond-64-terms-dropped": ("from 64 on", "beyond the last multiple of 64 "),
+    "kernel-flipped": ("kernel not flipped",),
+    "kernel-flipped-along-last-axis": ("kernel not flipped",),
+    "filters-reversed": ("filters in reverse order",),
+    "last-group-uses-first-weights": ("last group",),
+    "leftover-positions-repeat": ("repeat",),
+    "wrong-for-narrow-strided-inputs": ("stride ignored",),
+    "last-row-zero-under-padding": ("last input",),
+    "flipped": ("result flipped",),
+    "images-of-the-input-reversed": ("images in reverse order",),
+    "flipped-when-grouped": ("result flipped",),
+    "channels-and-filters-swapped-when-equal": ("filters and channels of the weight swapped",),
+    "last-tap-zero-for-depthwise": ("last tap",),
+    "taps-from-3-on-zero": ("taps from 3 on",),
+}
 
 
 def _of(on: Map, table: dict[str, tuple[bool, dict[str, Any]]]) -> list[Fault]:

@@ -98,18 +98,20 @@ def _border_by_first_axis(call: Call, axis: int) -> Array:
     return np.where((table >= 0) & (table < min(call.size[0], call.size[axis])), table, -1)
 
 
-def _fault(name: str, kind: str = "size-dependent", **hooks: Any) -> Fault:
-    return plant(name, kind, index=True, **hooks)
-
-
 FAULTS: tuple[Fault, ...] = (
     *(
-        _fault(f"kernel-flipped-when-{'-and-'.join(names)}", "index", take=when(_all(names), flipped()))
+        plant(
+            f"kernel-flipped-when-{'-and-'.join(names)}",
+            "index",
+            words=("flipped",),
+            index=True,
+            take=when(_all(names), flipped()),
+        )
         for names in _TRIPLES
     ),
     *(
         plant(f"last-column-wrong-for-{name}", "size-dependent", give=when(condition, _last_wrong))
         for name, condition in _ALONE.items()
     ),
-    _fault("border-check-by-first-axis-size", "padding", table=_border_by_first_axis),
+    plant("border-check-by-first-axis-size", "padding", words=("axis 0",), index=True, table=_border_by_first_axis),
 )

@@ -146,6 +146,10 @@ def _plant_dilation(name: str, **hooks: Any) -> Fault:
     return plant(name, "dilation", words=("dilation",), index=True, **hooks)
 
 
+def _last_words(what: str) -> tuple[str, ...]:
+    return {"zero": ("last output zero",), "repeated": ("last output repeats",)}.get(what, ())
+
+
 FAULTS: tuple[Fault, ...] = (
     *(_plant_stride(name, see=stepped(change)) for name, change in _STRIDES.items()),
     *_conditional(
@@ -168,22 +172,33 @@ FAULTS: tuple[Fault, ...] = (
     _plant_dilation(
         "dilation-about-the-centre-when-strided", table=table_when(CONDITIONS["strided"], _moved(_centred))
     ),
-    plant("output-size-rounded-up", "stride", index=True, see=_extended),
-    plant("output-one-short", "index", index=True, see=_shortened),
+    plant("output-size-rounded-up", "stride", words=("output size rounded up",), index=True, see=_extended),
+    plant("output-one-short", "index", words=("last output is missing",), index=True, see=_shortened),
     plant(
         "output-one-short-when-strided-and-dilated",
         "stride",
+        words=("last output is missing",),
         index=True,
         see=when(CONDITIONS["strided-and-dilated"], _shortened),
     ),
-    plant("output-size-by-the-first-axis-kernel", "index", index=True, see=_one_reach_for_all),
+    plant("output-size-by-the-first-axis-kernel", "index", words=("output size",), index=True, see=_one_reach_for_all),
     *(
-        plant(f"last-column-{what}", "index", index=what != "garbage", give=when(_several_columns, last(what)))
+        plant(
+            f"last-column-{what}",
+            "index",
+            words=_last_words(what),
+            index=what != "garbage",
+            give=when(_several_columns, last(what)),
+        )
         for what in ("zero", "repeated", "garbage")
     ),
     *(
         plant(
-            f"last-row-{what}-when-stride-leaves-a-rest", "stride", index=True, give=when(_leaves_rest, last(what, 2))
+            f"last-row-{what}-when-stride-leaves-a-rest",
+            "stride",
+            words=_last_words(what),
+            index=True,
+            give=when(_leaves_rest, last(what, 2)),
         )
         for what in ("zero", "repeated")
     ),

@@ -188,6 +188,7 @@ FAULTS: tuple[Fault, ...] = (
     *_planted(
         "size-dependent",
         {f"input-read-one-too-far-from-output-{n}-on": {"table": shifted(1, n)} for n in (8, 32, 100)},
+        "shifted",
     ),
     *_planted("stride", {"unit-kernel-ignores-stride": {"table": table_when(_unit, _plain_table("stride"))}}, "stride"),
     *_planted(

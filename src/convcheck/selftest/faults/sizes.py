@@ -88,28 +88,63 @@ def _grouped(call: Call) -> bool:
     return call.groups > 1
 
 
-def _fault(name: str, **hooks: Any) -> Fault:
-    return plant(name, "size-dependent", index=True, **hooks)
+def _fault(name: str, *words: str, **hooks: Any) -> Fault:
+    return plant(name, "size-dependent", words=words, index=True, **hooks)
+
+
+def _lost_from(first: int, many: str) -> tuple[str, ...]:
+    """What may be said of a loop that ends at an index: up to twice as many, they are also the rest of a vector."""
+    return (f"{many} from {first} on", f"{many} beyond the last multiple of {first} ")
+
+
+def _lost_after(lanes: int, many: str, what: str = "") -> str:
+    return f"{many} beyond the last multiple of {lanes} {what}"
 
 
 FAULTS: tuple[Fault, ...] = (
-    *(_fault(f"columns-after-whole-vectors-of-{m}-zero", give=tail(m, "zero")) for m in (2, 4, 8, 16, 32, 64)),
-    *(_fault(f"columns-after-whole-vectors-of-{m}-repeated", give=tail(m, "repeated")) for m in (4, 8, 16)),
     *(
-        _fault(f"rest-{r}-after-vectors-of-{m}-zero", give=tail(m, "zero", remainders=(r,)))
+        _fault(f"columns-after-whole-vectors-of-{m}-zero", _lost_after(m, "outputs", "zero"), give=tail(m, "zero"))
+        for m in (2, 4, 8, 16, 32, 64)
+    ),
+    *(
+        _fault(
+            f"columns-after-whole-vectors-of-{m}-repeated",
+            _lost_after(m, "outputs", "repeat"),
+            give=tail(m, "repeated"),
+        )
+        for m in (4, 8, 16)
+    ),
+    *(
+        _fault(
+            f"rest-{r}-after-vectors-of-{m}-zero",
+            "outputs beyond the last multiple of",
+            give=tail(m, "zero", remainders=(r,)),
+        )
         for m, r in ((4, 3), (8, 1), (8, 7), (16, 1), (16, 15), (32, 1))
     ),
-    *(_fault(f"rows-after-whole-tiles-of-{m}-zero", give=tail(m, "zero", axis=2)) for m in (2, 4, 6)),
-    *(_fault(f"plane-after-whole-vectors-of-{m}-zero", give=_flat_tail(m)) for m in (4, 16)),
-    *(_fault(f"columns-from-{t}-on-zero", give=_from(t, -1)) for t in (16, 32, 64, 128, 256, 512)),
-    *(_fault(f"filters-from-{t}-on-zero", give=_from(t, 1)) for t in (4, 8, 16, 32, 64)),
     *(
-        _fault(f"filters-after-whole-vectors-of-{m}-{what}", give=tail(m, what, axis=1))
+        _fault(f"rows-after-whole-tiles-of-{m}-zero", _lost_after(m, "outputs", "zero"), give=tail(m, "zero", axis=2))
+        for m in (2, 4, 6)
+    ),
+    *(
+        _fault(f"plane-after-whole-vectors-of-{m}-zero", f"beyond the last multiple of {m} ", give=_flat_tail(m))
+        for m in (4, 16)
+    ),
+    *(
+        _fault(f"columns-from-{t}-on-zero", *_lost_from(t, "outputs"), give=_from(t, -1))
+        for t in (16, 32, 64, 128, 256, 512)
+    ),
+    *(_fault(f"filters-from-{t}-on-zero", *_lost_from(t, "filters"), give=_from(t, 1)) for t in (4, 8, 16, 32, 64)),
+    *(
+        _fault(f"filters-after-whole-vectors-of-{m}-{what}", _lost_after(m, "filters"), give=tail(m, what, axis=1))
         for m, what in ((4, "zero"), (8, "zero"), (16, "repeated"))
     ),
-    *(_fault(f"channels-from-{t}-on-dropped", look=_channels_from(t)) for t in (4, 8, 16, 32, 64)),
     *(
-        _fault(f"channels-after-whole-vectors-of-{m}-{what}", look=channel_tail(m, what))
+        _fault(f"channels-from-{t}-on-dropped", *_lost_from(t, "channels"), look=_channels_from(t))
+        for t in (4, 8, 16, 32, 64)
+    ),
+    *(
+        _fault(f"channels-after-whole-vectors-of-{m}-{what}", _lost_after(m, "channels"), look=channel_tail(m, what))
         for m, what in (
             (2, "dropped"),
             (4, "dropped"),
@@ -123,9 +158,13 @@ FAULTS: tuple[Fault, ...] = (
     *(
         _fault(
             f"channels-after-whole-vectors-of-{m}-read-from-the-neighbour-group",
+            _lost_after(m, "channels", "read from the group before"),
             look=when(_grouped, channel_tail(m, "neighbour")),
         )
         for m in (2, 4, 8)
     ),
-    *(_fault(f"sums-beyond-{t}-terms-dropped", sums=summed(t)) for t in (16, 64, 128, 256, 512)),
+    *(
+        _fault(f"sums-beyond-{t}-terms-dropped", *_lost_from(t, "summed products"), sums=summed(t))
+        for t in (16, 64, 128, 256, 512)
+    ),
 )
