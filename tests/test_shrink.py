@@ -221,3 +221,10 @@ def test_values_of_many_points_are_left_as_they_are():
     case = Case.parse(f"definition i13 k1 x=points@{points} w=zeros")
     small = shrink(case, lambda c: np.count_nonzero(c.operands().a == 5) == 13)
     assert small == case
+
+
+@pytest.mark.parametrize(("index", "kept"), [(0, "0,0,0"), (-1, "0,0,4999")])
+def test_the_one_element_that_matters_of_a_large_operand_is_found_at_its_ends(index, kept):
+    case = Case.parse("definition f32 i5000 k1 x=dense:7#1 w=zeros")
+    small = shrink(case, lambda c: c.problem.size == (5000,) and c.operands().a[0, 0, index] != 0)
+    assert str(small.fills[0]) == f"impulse@{kept}"

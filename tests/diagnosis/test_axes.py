@@ -154,6 +154,35 @@ def test_names_shift_of_the_output(engine, by, which):
     assert diagnose(engine(shifted(by)), PLAIN, which).words == f"{prefix}output shifted by {by:+d}"
 
 
+def shifted_table(distance):
+    """Read windows further on, by ``distance`` of the stride, of the low padding and of what the stride leaves over."""
+
+    def apply(which, problem, operands):
+        rows = list(zip(problem.size, problem.padding, problem.reach, problem.stride, strict=True))
+        over = [(size + sum(pad) - reach) % step for size, pad, reach, step in rows]
+        by = [distance(step, pad[0], rest) for (_, pad, _, step), rest in zip(rows, over, strict=True)]
+        ends = ((0, 0), (0, 0), *((low, high + step) for (_, (low, high), _, step) in rows))
+        x = np.pad(operands.a, ends)[(..., *(slice(v, None) for v in by))]
+        bare = problem.replace(size=x.shape[2:], padding=((0, 0),) * problem.ndim, same=False)
+        window = (slice(None), slice(None), *map(slice, problem.output))
+        return contract(which, bare, x, *operands[1:])[window].astype(x.dtype)
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("words", "distance"),
+    [
+        ("stride counted from the far end", lambda _, __, rest: rest),
+        ("stride counted from inside the input", lambda step, low, _: low % step),
+    ],
+)
+def test_names_where_the_stride_is_counted_from(engine, words, distance):
+    """Windows are a stride apart, and begin at another place."""
+    found = diagnose(engine(shifted_table(distance), maps=(Map.FORWARD,)), PLAIN)
+    assert (found.words, found.known) == (words, True)
+
+
 BORDERS = {
     "the edge value": "edge",
     "a reflection": "reflect",
@@ -174,6 +203,19 @@ def test_names_what_the_padding_holds(engine, border):
 
     found = diagnose(engine(apply, maps=(Map.FORWARD,)), PLAIN)
     assert found.words == f"padding holds {border} instead of zeros"
+
+
+def test_names_padding_that_holds_the_edge_value_at_one_end(engine):
+    """Positions are kept from falling below the first, and may rise above the last."""
+
+    def apply(which, problem, operands):
+        low, high = (tuple(pad[end] for pad in problem.padding) for end in (0, 1))
+        x = np.pad(operands.a, ((0, 0), (0, 0), *((end, 0) for end in low)), mode="edge")
+        padded = problem.replace(size=x.shape[2:], padding=tuple((0, end) for end in high), same=False)
+        return contract(which, padded, x, *operands[1:]).astype(x.dtype)
+
+    found = diagnose(engine(apply, maps=(Map.FORWARD,)), PLAIN)
+    assert found.words == "padding holds the edge value at the low end instead of zeros"
 
 
 def test_names_same_that_pads_the_wrong_end(engine):

@@ -83,6 +83,20 @@ def first_for_second(array):
     return array
 
 
+def tail_repeated(dimension, width):
+    """Copy what lies before the rest after whole vectors over it."""
+
+    def change(array):
+        array = array.copy()
+        lines = np.moveaxis(array, dimension, 0)
+        rest = len(lines) % width if len(lines) > width else 0
+        if rest:
+            lines[-rest:] = lines[-2 * rest : -rest]
+        return array
+
+    return change
+
+
 FORWARD = {
     "computes convolution, not cross-correlation: kernel flipped": reading(w=lambda w: w[:, :, ::-1, ::-1]),
     "kernel flipped along axis 0": reading(w=lambda w: w[:, :, ::-1]),
@@ -106,6 +120,8 @@ FORWARD = {
     "last output zero along axis 0": giving(without(2, lambda n: n - 1)),
     "outputs from 3 on zero along axis 1": giving(without(3, lambda _: slice(3, None))),
     "outputs beyond the last multiple of 4 zero along axis 1": giving(without(3, lambda n: slice(n // 4 * 4, n))),
+    "outputs beyond the last multiple of 4 repeat those before along axis 1": giving(tail_repeated(3, 4)),
+    "filters beyond the last multiple of 16 repeat those before": giving(tail_repeated(1, 16)),
     "last channel dropped": reading(w=without(1, lambda n: n - 1)),
     "channel 1 dropped": reading(w=without(1, lambda n: slice(1, 2) if n > 2 else slice(0))),
     "channels from 2 on dropped": reading(w=without(1, lambda _: slice(2, None))),
@@ -131,6 +147,13 @@ def test_names_rearrangement(engine, words):
     assert (found.words, found.known) == (words, True)
 
 
+def test_names_the_round_number_at_which_a_loop_ends(engine):
+    """Columns from 128 on are zero, on a problem that has some."""
+    apply = giving(without(3, lambda _: slice(128, None)))
+    found = diagnose(engine(apply, ndims=(2,)), PLAIN.replace(size=(2, 135), kernel=(1, 2)))
+    assert (found.words, found.known) == ("outputs from 128 on zero along axis 1", True)
+
+
 GROUPS = {
     "channels of the groups in reverse order": by_group(1, lambda a: a[::-1]),
     "weights of the groups rotated by one": by_group(0, lambda a: np.roll(a, 1, 0)),
@@ -145,6 +168,40 @@ GROUPS = {
 def test_names_how_groups_are_mixed_up(engine, words):
     """Channels or weights go to another group."""
     found = diagnose(engine(GROUPS[words]), WIDE)
+    assert (found.words, found.known) == (words, True)
+
+
+def with_source(source):
+    """Let each filter read other channels: ``source`` is given problem, group and channel within the group."""
+
+    def apply(which, problem, operands):
+        p = problem
+        c, o = p.channels_per_group, p.filters_per_group
+        planes = [operands.a[:, [source(p, f // o, k) for k in range(c)]] for f in range(p.filters)]
+        one = p.replace(groups=1, channels=c, filters=1, bias=False)
+        parts = [contract(which, one, x, operands.b[f : f + 1]) for f, x in enumerate(planes)]
+        y = np.concatenate(parts, axis=1)
+        bias = 0 if operands.bias is None else operands.bias.astype(float).reshape(-1, *(1,) * p.ndim)
+        return (y + bias).astype(operands.a.dtype)
+
+    return apply
+
+
+SOURCES = {
+    "offset of the groups' channels counts filters": lambda p, g, k: (
+        min(g * p.filters_per_group, p.channels - p.channels_per_group) + k
+    ),
+    "channels beyond the last multiple of 2 read from the group before": lambda p, g, k: (
+        (g - (k >= (p.channels_per_group // 2 * 2 or p.channels_per_group))) % p.groups * p.channels_per_group + k
+    ),
+}
+
+
+@pytest.mark.parametrize("words", SOURCES)
+def test_names_which_channels_a_group_reads(engine, words):
+    """The channels that a group's filters read begin, or go on, in another group."""
+    problem = WIDE.replace(channels=6, filters=8)
+    found = diagnose(engine(with_source(SOURCES[words]), maps=(Map.FORWARD,)), problem)
     assert (found.words, found.known) == (words, True)
 
 
