@@ -72,6 +72,7 @@ WEIGHTS: dict[tuple[str, str], int] = {
     ("dtype", "f64"): 3,
     ("dtype", "f16"): 2,
     ("dtype", "bf16"): 2,
+    ("dtype", "integer"): 3,  # which five types share
     ("batch", "several"): 2,
     ("channels", "one"): 3,
     ("channels", "few"): 3,
