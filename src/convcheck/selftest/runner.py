@@ -28,7 +28,7 @@ TABLE = PROFILES["smoke"].replace(name="table", random=12, certifying=60, scope=
 #: what a fault meets that survives the table
 WHOLE = PROFILES["gate"].replace(shrink_seconds=0.0)
 #: what a correct engine must pass
-INNOCENT = PROFILES["smoke"].replace(shrink_seconds=2.0)
+INNOCENT = PROFILES["smoke"].replace(name="innocent", random=20, certifying=200, shrink_seconds=2.0)
 
 
 @dataclass(frozen=True)
