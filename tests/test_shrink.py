@@ -223,6 +223,12 @@ def test_values_of_many_points_are_left_as_they_are():
     assert small == case
 
 
+def test_a_tail_of_a_vector_is_found_below_many_channels():
+    case = Case.parse("definition f32 c257 i3 k2 x=ones w=ones")
+    small = shrink(case, lambda c: c.problem.channels > 8 and c.problem.channels % 8 == 1)
+    assert small.problem.channels == 9
+
+
 @pytest.mark.parametrize(("index", "kept"), [(0, "0,0,0"), (-1, "0,0,4999")])
 def test_the_one_element_that_matters_of_a_large_operand_is_found_at_its_ends(index, kept):
     case = Case.parse("definition f32 i5000 k1 x=dense:7#1 w=zeros")

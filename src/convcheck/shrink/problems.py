@@ -117,7 +117,9 @@ _AXES = ("size", "kernel", "stride", "padding", "dilation")
 
 
 def _smaller(value: int, least: int) -> list[int]:
-    return sorted({least, value // 2, value - 1} & set(range(least, value)))
+    """Smaller counts, smallest first: among them those that leave one over when vectors are filled."""
+    beyond = {(1 << bits) + 1 for bits in range(1, value.bit_length())}
+    return sorted(({least, value // 2, value - 1} | beyond) & set(range(least, value)))
 
 
 def _without(values: tuple[Any, ...], axis: int) -> tuple[Any, ...]:

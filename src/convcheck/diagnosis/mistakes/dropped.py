@@ -156,16 +156,21 @@ def cut(scope: Scope) -> Iterator[Mistake]:
     for axes in subsets(scope.ndim):
         for count, words in ((1, "last output"), (2, "last two outputs")):
             missing = "is missing" if count == 1 else "are missing"
-            yield Mistake(along(f"{words} {missing}", axes, scope.ndim), _shortened(axes, slice(0, -count)))
+            yield Mistake(along(f"{words} {missing}", axes, scope.ndim), _shortened(axes, count))
             if len(axes) == 1:
                 yield Mistake(along(f"{words} zero", axes, scope.ndim), _last_zero(axes[0], count))
         words = along("first output is missing", axes, scope.ndim)
-        yield Mistake(words, _shortened(axes, slice(1, None)))
+        yield Mistake(words, _shortened(axes, 1, first=True))
 
 
-def _shortened(axes: tuple[int, ...], kept: slice) -> Callable[[Model], Model]:
+def _shortened(axes: tuple[int, ...], count: int, *, first: bool = False) -> Callable[[Model], Model]:
+    """Take outputs off one end along some axes, but leave one."""
+
     def view(y: Array) -> Array:
-        return y[(slice(None), slice(None), *(kept if a in axes else slice(None) for a in range(y.ndim - 2)))]
+        for axis in axes:
+            gone = min(count, y.shape[2 + axis] - 1)
+            y = np.take(y, range(gone, y.shape[2 + axis]) if first else range(y.shape[2 + axis] - gone), 2 + axis)
+        return y
 
     return lambda model: model.view("y", view)
 
