@@ -65,6 +65,14 @@ COUNTS: dict[str, tuple[int, ...]] = {
     "wide": (32, 48, 63, 64, 65, 129, 257),
 }
 
+#: sizes of a kernel along an axis, by class; a full one has those of a small one
+KERNELS: dict[str, tuple[int, ...]] = {
+    "small": (2, 1, 3),
+    "unit": (1,),
+    "even": (2, 4, 6),
+    "odd": (3, 5),
+    "large": (8, 9, 11, 13, 17),
+}
 
 #: how often a free choice takes a class, where that is not once
 WEIGHTS: dict[tuple[str, str], int] = {
@@ -142,6 +150,8 @@ class Space:
             return False
         if parameter == "dtype" and not (set(_INTEGERS if name == "integer" else (name,)) & set(offered.dtypes)):
             return False
+        if parameter == "kernel" and offered.kernels and not self._has_kernel(name):
+            return False
         uneven = name in ("unequal", "uneven", "unit-axis", "mixed")
         if uneven and max(offered.ndims) == 1 and name != "unit-axis":
             return False
@@ -150,6 +160,11 @@ class Space:
             needs = ("padding", "same-padding")
         allowed = self.needs.get(parameter, CLASSES[parameter])
         return name in allowed and all(need in offered.features for need in needs)
+
+    def _has_kernel(self, name: str) -> bool:
+        """Whether an engine whose kernels have a few sizes only has one in a class."""
+        sizes = self.capabilities.kernels
+        return name == "full" or bool({*KERNELS.get(name, ())} & {*sizes}) or (name == "mixed" and 1 in sizes[:-1])
 
     def build(self, choose: Chooser, row: Mapping[str, str] | None = None) -> Problem:
         """Build a problem: classes from ``row`` where it names them, else chosen; values chosen inside each class."""
@@ -200,12 +215,9 @@ class _Builder:
 
     def kernel(self, ndim: int) -> Sizes:
         pick, name = self.choose.pick, self.cls["kernel"]
-        options = {
-            "unit": (1,),
-            "even": (2, 4, 6),
-            "odd": (3, 5),
-            "large": (8, 9, 11, 13, 17) if ndim < 3 else (4, 5),
-        }.get(name, (2, 1, 3))
+        options = (4, 5) if name == "large" and ndim == 3 else KERNELS.get(name, KERNELS["small"])
+        if allowed := self.offered.kernels:
+            return tuple(pick([k for k in options if k in allowed] or allowed) for _ in range(ndim))
         sizes = [pick(options) for _ in range(ndim)]
         if name == "mixed":
             axis = self.choose.integer(0, ndim - 1)

@@ -16,9 +16,11 @@ from convcheck.engines.base import Conv
 from convcheck.engines.probes import Watch
 from convcheck.engines.wrap import wrap
 from convcheck.errors import TargetRaisedError, UnsupportedError, UsageError
+from convcheck.laws import BY_NAME
 from convcheck.operands import Fill, make
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
+from convcheck.space import Space, seeded
 
 
 def layer(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -556,3 +558,19 @@ def test_every_probe_is_announced_and_those_to_avoid_are_not_made():
     again = []
     engine = wrap(corr1d, ndim=1, watch=Watch(again.append, frozenset({deadly})))
     assert (deadly in again, "bf16" in engine.capabilities.dtypes) == (False, False)
+
+
+def winograd_only(x, w, padding=0):
+    if w.shape[2:] != (3, 3):
+        raise NotImplementedError("3 x 3 kernels only")
+    x = np.pad(x, ((0, 0), (0, 0), *[(p, p) for p in np.broadcast_to(padding, 2)]))
+    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(2, 3))
+    return np.einsum("nchwij,ocij->nohw", windows, w)
+
+
+def test_kernels_that_are_refused_are_not_asked_for():
+    engine = wrap(winograd_only)
+    space = Space.of(engine.capabilities, BY_NAME["definition"], Map.FORWARD)
+    kernels = {space.build(seeded(number)).kernel for number in range(50)}
+    assert (engine.capabilities.kernels, kernels, space.table["kernel"]) == ((3,), {(3, 3)}, ("small", "odd", "full"))
+    assert "kernels: 3 along every axis" in engine.notes

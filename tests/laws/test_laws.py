@@ -493,3 +493,13 @@ def test_a_target_that_takes_no_empty_batch_at_all_is_not_judged_on_it():
     found = list(outcomes(refusing, BY_NAME["empty-batch"], Map.FORWARD))
     assert found
     assert all("no image" in outcome.skipped for outcome in found)
+
+
+def test_a_compensated_sum_may_make_a_nan_of_an_infinity():
+    def compensated(which, problem, operands):
+        y = right(which, problem, operands)
+        return np.where(np.isinf(y.astype(np.float64)), np.array(np.nan, y.dtype), y)
+
+    found = list(outcomes(compensated, BY_NAME["inf-propagates"], Map.FORWARD))
+    assert found
+    assert all(outcome.verdict.ok for outcome in found)

@@ -44,7 +44,8 @@ class Capabilities:
     """What an engine supports, and so what it is judged on.
 
     ``dtypes`` are names from `convcheck.dtypes`; problems are kept below ``work_limit`` multiply-adds. ``primary`` is
-    the map that a call of the target computes: `Map.GRAD_INPUT` if it is a transposed convolution.
+    the map that a call of the target computes: `Map.GRAD_INPUT` if it is a transposed convolution. ``kernels`` are the
+    sizes that a kernel may have along an axis, empty if it may have any.
     """
 
     ndims: tuple[int, ...]
@@ -53,6 +54,7 @@ class Capabilities:
     maps: tuple[Map, ...] = (Map.FORWARD,)
     work_limit: int = 1_000_000
     primary: Map = Map.FORWARD
+    kernels: tuple[int, ...] = ()
 
     def admits(self, problem: Problem) -> str:
         """Return what a problem needs and the engine lacks, or an empty string."""

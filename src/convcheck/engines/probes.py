@@ -25,7 +25,8 @@ __all__ = ["Facts", "Prober", "Wanted", "Watch"]
 
 Array = np.ndarray[Any, Any]
 
-SIZE, KERNEL = (5, 6, 4), (2, 3, 2)
+#: what kernels are tried, all the same but for the axes; the input is larger by so much
+KERNELS, MORE = ((2, 3, 2), (3, 3, 3), (1, 1, 1), (5, 5, 5)), (3, 3, 2)
 #: multiply-adds a problem may have, by the seconds that 20,000 of them took: (seconds, limit)
 SPEEDS = ((0.001, 1_000_000), (0.005, 100_000), (0.05, 5_000), (float("inf"), 1_000))
 
@@ -48,6 +49,7 @@ class Facts:
     numerics: Numerics
     work_limit: int
     notes: tuple[str, ...]
+    kernels: tuple[int, ...] = ()
     gradients: tuple[str, ...] = ()
     twice: bool = False
 
@@ -91,6 +93,7 @@ class Prober:
             f"spatial axes: {', '.join(map(str, ndims))}",
         ]
         features = self._settle_features(caller, problem)
+        kernels = self._settle_kernels(caller, problem)
         kept = wanted.dtypes or self._settle_dtypes(caller, problem, ndims)
         self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
         numerics = self._settle_numerics(caller, problem, kept, features, wanted)
@@ -109,6 +112,7 @@ class Prober:
             numerics=numerics,
             work_limit=limit,
             notes=tuple(self.notes),
+            kernels=kernels,
         )
 
     def _call(self, caller: Any, problem: Problem, operands: Operands | None = None) -> Array | None:
@@ -153,8 +157,9 @@ class Prober:
         wrong_shape = None
         # several axes before one: only they tell whether parameters may differ from axis to axis
         ndims = [n for n in (2, 3, 1) if n in self.ndims] or [2, 1, 3]
-        for kind, style, ndim, dtype in product(self.kinds, self.styles, ndims, ("f32", "f64", "i64")):
-            problem = _plain(ndim, dtype)
+        trials = product(KERNELS, self.kinds, self.styles, ndims, ("f32", "f64", "i64"))
+        for kernel, kind, style, ndim, dtype in trials:
+            problem = _plain(kernel, ndim, dtype)
             caller = self.caller(kind, style, {})
             result = self._call(caller, problem)
             if result is not None and result.shape == problem.shapes[caller.primary.result]:
@@ -162,14 +167,14 @@ class Prober:
             if result is not None and wrong_shape is None and result.ndim == problem.ndim + 2:
                 wrong_shape = caller, problem
         if wrong_shape is None:
-            wrong_shape = self.caller(self.kinds[0], self.styles[0], {}), _plain(ndims[0])
+            wrong_shape = self.caller(self.kinds[0], self.styles[0], {}), _plain(KERNELS[0], ndims[0])
             self.notes.append("no probe came back with an array: judged as called below")
         return *wrong_shape, self.ndims or (wrong_shape[1].ndim,)
 
     def _other_ndims(self, caller: Any, problem: Problem) -> tuple[int, ...]:
         found = []
         for ndim in (1, 2, 3):
-            other = _plain(ndim, problem.dtype)
+            other = _on_axes(problem, ndim)
             result = self._call(caller, other)
             if result is not None and result.shape == other.shapes[caller.primary.result]:
                 found.append(ndim)
@@ -227,6 +232,15 @@ class Prober:
         refused = {n for n in features & set(changes) if self._refuses(caller, problem.replace(**changes[n]))}
         return refused | {f for f in features if f.split("-")[-1] in refused}
 
+    def _settle_kernels(self, caller: Any, problem: Problem) -> tuple[int, ...]:
+        """Sizes of a kernel that are left where others raise NotImplementedError; empty where none does."""
+        squares = {k: problem.replace(size=(9,) * problem.ndim, kernel=(k,) * problem.ndim) for k in range(1, 7)}
+        taken = tuple(k for k, square in squares.items() if not self._refuses(caller, square))
+        if not 0 < len(taken) < len(squares):
+            return ()
+        self.notes.append(f"kernels: {', '.join(map(str, taken))} along every axis")
+        return taken
+
     # -- which arithmetic ------------------------------------------------------------------------------
 
     def _settle_dtypes(self, caller: Any, problem: Problem, ndims: tuple[int, ...]) -> tuple[str, ...]:
@@ -238,7 +252,9 @@ class Prober:
         kept, promoted = [], []
         strict = ("f64", "f32", "f16", "bf16") if caller.kind.name == "torch" else ("f64", "f32")
         for dtype in ("f32", "f64", "f16", "bf16", "i64", "i32", "i16", "i8", "u8"):
-            found = [y for n in ndims if (y := self._call(caller, _plain(n, dtype))) is not None]
+            found = [
+                y for n in ndims if (y := self._call(caller, _on_axes(problem, n).replace(dtype=dtype))) is not None
+            ]
             if len(found) < len(ndims):
                 continue
             others = [str(y.dtype) for y in found if y.dtype != DTYPES[dtype].numpy]
@@ -309,8 +325,15 @@ class Prober:
         return time.thread_time() - start
 
 
-def _plain(ndim: int, dtype: str = "f32") -> Problem:
-    return Problem(size=SIZE[:ndim], kernel=KERNEL[:ndim], dtype=dtype)
+def _plain(kernel: tuple[int, ...], ndim: int, dtype: str = "f32") -> Problem:
+    size = tuple(k + more for k, more in zip(kernel, MORE, strict=True))
+    return Problem(size=size[:ndim], kernel=kernel[:ndim], dtype=dtype)
+
+
+def _on_axes(problem: Problem, ndim: int) -> Problem:
+    """Return the plain problem of the same kernel and dtype on another number of axes."""
+    kernel = next(kernel for kernel in KERNELS if kernel[: problem.ndim] == problem.kernel)
+    return _plain(kernel, ndim, problem.dtype)
 
 
 def _same(problem: Problem) -> Problem:

@@ -175,7 +175,9 @@ def _engine(label: str, caller: Caller, facts: Facts, convention: str, derivativ
 
     return Engine(
         name=label,
-        capabilities=Capabilities(facts.ndims, facts.dtypes, facts.features, maps, facts.work_limit, primary),
+        capabilities=Capabilities(
+            facts.ndims, facts.dtypes, facts.features, maps, facts.work_limit, primary, facts.kernels
+        ),
         apply=apply_of(primary, call, derivatives),
         derivatives=derivatives,
         convention=convention,

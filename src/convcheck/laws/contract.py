@@ -54,7 +54,7 @@ def output_owned(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     first = conv(problem, *operands)
     kept = first.copy()
     shared = [np.shares_memory(first, array) for array in operands if array is not None]
-    if conv.map is Map.FORWARD:
+    if conv.map is Map.FORWARD and (not (kernels := conv.engine.capabilities.kernels) or 1 in kernels):
         shared.append(_identity_returns_its_input(conv, problem, operands.a))
     conv(problem, -operands.a, *operands[1:])
     none = np.zeros(len(shared), bool)
@@ -189,7 +189,7 @@ def survives(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 def empty_batch(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """No image at all gives an empty result of the right shape, unless the plainest such problem is refused, too."""
     none = problem.replace(batch=0)
-    plainest = Problem(dtype=problem.dtype, size=(1,) * problem.ndim, kernel=(1,) * problem.ndim, batch=0)
+    plainest = Problem(dtype=problem.dtype, size=problem.kernel, kernel=problem.kernel, batch=0)
     try:
         conv.attempt(plainest, Operands(*(np.ones(plainest.shapes[r], operands.a.dtype) for r in conv.map.roles)))
     except TargetRaisedError as error:

