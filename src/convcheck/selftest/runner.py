@@ -14,6 +14,7 @@ from convcheck.cases import Case
 from convcheck.engines.base import Capabilities, Engine
 from convcheck.examine import examine
 from convcheck.laws import BY_NAME, LAWS
+from convcheck.layouts import LAYOUTS
 from convcheck.plan import PROFILES, cases_of, slices
 from convcheck.run import verify
 from convcheck.selftest import CORRECT, FAULTS
@@ -23,8 +24,10 @@ from convcheck.selftest.fault import Fault
 
 __all__ = ["Trial", "trials"]
 
-#: what every law is given to kill a fault with, when the table is drawn: all layouts of an operand once
+#: what every law is given to kill a fault with, when the table is drawn
 TABLE = PROFILES["smoke"].replace(name="table", random=12, certifying=60, scope=40)
+#: the same for laws about layouts: each layout of an operand twice, since some shapes hide it
+LAYOUTS_TWICE = TABLE.replace(random=2 * len(LAYOUTS))
 #: what a fault meets that survives the table
 WHOLE = PROFILES["gate"].replace(shrink_seconds=0.0)
 #: what a correct engine must pass
@@ -98,8 +101,9 @@ def _first_failure(engine: Engine, law: str, seed: int) -> tuple[int, str]:
 def _table(offered: Capabilities, law: str, seed: int) -> tuple[Case, ...]:
     """Cases of a law for engines that take the same and declare nothing: most planted faults share them."""
     engine = Engine("planted", offered, BASE)
-    parts = slices(engine, (BY_NAME[law],), TABLE)
-    return tuple(case for part in parts for case in cases_of(engine, part, TABLE, seed))
+    profile = LAYOUTS_TWICE if BY_NAME[law].fills == "layouts" else TABLE
+    parts = slices(engine, (BY_NAME[law],), profile)
+    return tuple(case for part in parts for case in cases_of(engine, part, profile, seed))
 
 
 def _correct(engine: Engine, seed: int) -> Trial:
