@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 import warnings
 
@@ -414,16 +415,42 @@ def test_a_layer_by_fft_is_found_out_on_several_axes(ndim):
     assert wrap(by_channel, ndim=ndim, dtypes=["f32"]).numerics.normwise
 
 
+def busy(seconds):
+    start = time.thread_time()
+    while time.thread_time() - start < seconds:
+        pass
+
+
 def test_a_slow_function_is_given_small_problems():
     def slow(X, K):
-        start = time.thread_time()
-        while time.thread_time() - start < 0.006:
-            pass
+        busy(0.006)
         return corr1d(X, K)
 
     engine = wrap(slow, ndim=1)
     assert engine.capabilities.work_limit <= 5_000
     assert any(note.startswith("slow target: problems are kept below") for note in engine.notes)
+
+
+def test_a_function_whose_threads_are_slow_is_slow():
+    def threaded(X, K):
+        thread = threading.Thread(target=busy, args=(0.006,))
+        thread.start()
+        thread.join()
+        return corr1d(X, K)
+
+    assert wrap(threaded, ndim=1).capabilities.work_limit <= 5_000
+
+
+def test_a_very_slow_function_is_not_called_on_a_large_problem():
+    sizes = []
+
+    def very_slow(X, K):
+        sizes.append(X.size)
+        busy(0.06 if X.size > 100 else 0)
+        return corr1d(X, K)
+
+    assert wrap(very_slow, ndim=1).capabilities.work_limit == 1_000
+    assert max(sizes) < 1_000
 
 
 # -- array kinds -----------------------------------------------------------------------------------------------
