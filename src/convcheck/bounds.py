@@ -105,7 +105,9 @@ def _componentwise(which: Map, problem: Problem, operands: Operands, numerics: N
     u, u_in, u_out = accumulator.unit_roundoff, numerics.input_roundoff, dtype.unit_roundoff
     ours = 0.0 if problem.dtype == "f64" else 2.0**-53
     terms = _counts(which, problem, operands) + (operands.bias is not None)
-    error = (gamma(terms, u) + gamma(terms, ours) + 2 * u_in + u_in**2) * magnitudes
+    error = (gamma(terms, u) + gamma(terms, ours)) * magnitudes
+    if u_in:  # both factors are rounded before, and what is rounded is summed
+        error = error + (2 * u_in + u_in**2) * (1 + gamma(terms, u)) * magnitudes
     if numerics.splits:
         error = error + gamma(numerics.splits, u_out) * magnitudes
     # every product may underflow, by half the smallest subnormal of the type in which it is formed

@@ -20,7 +20,7 @@ class Claim:
     """``left`` (what the engine did) agrees with ``right`` (what it should have done) within ``bound``.
 
     ``same_dtype`` makes the element types part of the claim. ``note`` says what the arrays are, where the
-    law's equation does not.
+    law's equation does not; ``labels`` say it of each entry along the first axis.
     """
 
     left: Array
@@ -28,6 +28,7 @@ class Claim:
     bound: Array | float = 0.0
     same_dtype: bool = False
     note: str = ""
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,11 @@ def judge(claim: Claim) -> Verdict:
     """Compare shape, then dtype where it is claimed, then every element: error <= bound, so that NaN fails."""
     left, right = claim.left, claim.right
     weight = int(np.count_nonzero((right != 0) & np.isfinite(claim.bound)))
-    note = f" ({claim.note})" if claim.note else ""
 
     def failed(reason: str, ratio: float = np.inf, index: tuple[int, ...] = ()) -> Verdict:
-        return Verdict(False, reason + note, ratio, index, right, left, weight)
+        notes = (claim.note, claim.labels[index[0]] if claim.labels and index else "")
+        told = "".join(f" ({note})" for note in notes if note)
+        return Verdict(False, reason + told, ratio, index, right, left, weight)
 
     if left.shape != right.shape:
         return failed(f"the shape is {left.shape}, not {right.shape}")

@@ -25,6 +25,12 @@ __all__ = ["Progress", "verify"]
 
 #: problems, at most, from which the condition of a failure is sought
 MOST_PROBLEMS = 2000
+#: why an engine of torch tensors lacks modes
+LACKING = {
+    "meta": "the target is no operator of torch",
+    "fake": "the target is no operator of torch",
+    "opcheck": "the target is no operator of torch.library",
+}
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ def verify(  # noqa: PLR0913 - everything that a user may say about a run
     else:
         backend = InProcess(engine_of(target, **options), plan, seed)
     try:
-        run = _Run(backend, chosen, plan, progress)
+        run = _Run(backend, chosen, plan, progress, named=bool(laws))
         results = run.results(stop_at_first=stop_at_first)
     finally:
         backend.close()
@@ -118,6 +124,7 @@ class _Run:
     laws: tuple[Law, ...]
     profile: Profile
     progress: Callable[[Progress], None]
+    named: bool = False
     interrupted: bool = False
     classes: set[tuple[str, ...]] = field(default_factory=set)
 
@@ -186,6 +193,8 @@ class _Run:
             return "the target does not survive being called"
         if law.direct and self.engine.numerics.normwise:
             return "does not hold for engines that declare Winograd or FFT"
+        if unasked := self.why_not_now(law):
+            return unasked
         if law.requires and not _importable(law.requires):
             return f"{law.requires} is not installed"
         offered = self.engine.capabilities
@@ -194,6 +203,16 @@ class _Run:
             return f"speaks of {' and '.join(law.maps)}, which the target does not offer"
         lacking = spaces[0].lacking if not law.every else ""
         return f"the target takes no {lacking}" if lacking else ""
+
+    def why_not_now(self, law: Law) -> str:
+        """Why this engine, or this run, does not call the target as a law asks, or an empty string."""
+        if not (law.valueless or self.engine.has_values):
+            return "the device has no values"
+        if law.modes and law.modes not in self.engine.modes:
+            return LACKING.get(law.modes if self.engine.modes else "", "the target takes no torch tensors")
+        if law.slow and not (self.named or self.profile.name == "nightly"):
+            return "takes minutes: judged in the profile nightly, or where it is named by --laws"
+        return ""
 
     def reached(self) -> dict[int, tuple[int, int]]:
         """Pairs and triples of classes: how many the judged problems were in, of how many that can occur."""

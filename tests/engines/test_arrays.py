@@ -118,3 +118,17 @@ def test_jax_is_told_to_keep_64_bits(monkeypatch):
     monkeypatch.setitem(sys.modules, "jax", stand_in)
     jax_kind = kind_named("jax")
     assert (told, jax_kind.version(), jax_kind.owns(np.ones(1))) == ({"jax_enable_x64": True}, "jax 0.9", True)
+
+
+def test_the_meta_device_has_shapes_and_no_values():
+    pytest.importorskip("torch")
+    meta = kind_named("torch", "meta")
+    native = meta.to_native(np.ones((2, 3), np.float32))
+    assert (native.device.type, meta.has_values, meta.to_numpy(native).shape) == ("meta", False, (2, 3))
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "nowhere"])
+def test_a_device_that_cannot_be_used_is_an_error_that_says_so(device):
+    pytest.importorskip("torch")
+    with pytest.raises(UsageError, match=f"the device {device!r} cannot be used: "):
+        kind_named("torch", device)

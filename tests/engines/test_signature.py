@@ -147,3 +147,31 @@ def test_builtins_of_torch_are_read_by_their_docstrings():
     torch = pytest.importorskip("torch")
     signature = read(torch.conv2d)
     assert (signature.arrays, set(signature.names)) == (("input", "weight"), set(ALIASES) - {"output_padding"})
+
+
+def test_an_operator_of_torch_is_read_by_its_schema():
+    aten = pytest.importorskip("torch").ops.aten
+    packet, overload = read(aten.conv2d), read(aten.conv2d.default)
+    assert packet == overload
+    assert (packet.arrays, set(packet.names)) == (("input", "weight"), set(ALIASES) - {"output_padding"})
+
+
+def test_a_custom_operator_is_read_by_its_schema():
+    library = pytest.importorskip("torch.library")
+
+    @library.custom_op(
+        "convcheck_tests_signature::conv2d",
+        mutates_args=(),
+        schema="(Tensor a, Tensor k, *, int[2] strides=1) -> Tensor",
+    )
+    def conv2d(a, k, *, strides=(1, 1)):
+        return a
+
+    assert (read(conv2d).arrays, read(conv2d).names) == (("a", "k"), {"stride": "strides"})
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own, when its compiler is imported
+def test_a_compiled_function_is_read_as_what_it_compiles():
+    torch = pytest.importorskip("torch")
+    compiled = torch.compile(torch.nn.functional.conv2d, dynamic=True)
+    assert read(compiled) == read(torch.nn.functional.conv2d)

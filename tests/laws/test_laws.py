@@ -16,8 +16,9 @@ from convcheck.bounds import Numerics
 from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.modes import Mode
 from convcheck.examine import examine
-from convcheck.laws import BY_NAME, LAWS, algebra, contract, definition, geometry, locality, symmetry
+from convcheck.laws import BY_NAME, LAWS, algebra, contract, definition, geometry, locality, modes, symmetry
 from convcheck.laws.arrangement import stuff
 from convcheck.laws.law import Law
 from convcheck.operands import Operands
@@ -25,7 +26,7 @@ from convcheck.plan import Profile, cases_of, slices
 from convcheck.problem import Map, Problem
 from convcheck.reference import maps
 
-CHAPTERS = (definition, geometry, symmetry, algebra, locality, contract)
+CHAPTERS = (definition, geometry, symmetry, algebra, locality, contract, modes)
 DTYPES_HERE = ("f32", "f64", "f16", "bf16", "i32")
 OFFERED = Capabilities((1, 2, 3), DTYPES_HERE, frozenset(FEATURES), tuple(Map), work_limit=2_000)
 FEW = Profile("few", pairs=False, triples=False, random=40, certifying=40, search=0)
@@ -341,6 +342,13 @@ FAULTS = {
     "rejects-invalid": never_refusing,
     "survives": exiting,
     "empty-batch": result(flat_when_empty),
+    "modes-agree": result(one_more),
+    "thread-count-free": result(last_column_zero),
+    "autocast-agrees": result(lambda _, __, y: -y),
+    "meta-agrees": result(lambda _, __, y: y[..., :-1]),
+    "fake-agrees": result(lambda _, __, y: np.asfortranarray(y)),
+    "compiled-agrees": bias_lost,
+    "opcheck": exiting,
 }
 WITH_MEMORY = (one_buffer_a_shape, every_third_call_wrong, weight_cached_by_address)
 
@@ -352,6 +360,9 @@ def fault_of(name):
 
 def outcomes(apply, law, which, offered=OFFERED, numerics=None):
     engine = Engine("planted", offered, apply)
+    if law.modes:  # the plain call is right, and a mode may not be
+        passed = (lambda *given: np.array([apply(*given) is not None])) if law.modes == "opcheck" else apply
+        engine = engine.replace(apply=right, modes={law.modes: (Mode("planted", passed),)})
     engine = engine if numerics is None else engine.replace(numerics=numerics)
     parts = [part for part in slices(engine, (law,), FEW) if part.map is which]
     for part in parts:

@@ -9,22 +9,46 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from convcheck.engines import torch_state
 from convcheck.errors import UsageError
 
-__all__ = ["KINDS", "ArrayKind", "kind_named"]
+__all__ = ["KINDS", "ArrayKind", "as_numpy", "kind_named"]
 
 Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
 class ArrayKind:
-    """One library's arrays. Conversions share memory wherever the library can, so that strides are kept."""
+    """One library's arrays. Conversions share memory wherever the library can, so that strides are kept.
+
+    ``device`` is where they lie; torch's device ``meta`` has shapes and no values (``has_values``).
+    """
 
     name: str
     owns: Callable[[Any], bool]
     to_native: Callable[[Array], Any]
     to_numpy: Callable[[Any], Array]
     version: Callable[[], str]
+    device: str = "cpu"
+    has_values: bool = True
+
+
+def as_numpy(kind: ArrayKind, result: Any) -> Array:
+    """Return a target's result as a NumPy array.
+
+    Raises
+    ------
+    TypeError
+        If it is no array of the kind that the target was given.
+    """
+    if not kind.owns(result):
+        raise TypeError(f"returned {_describe(result)} instead of a {kind.name} array")
+    return kind.to_numpy(result)
+
+
+def _describe(value: Any) -> str:
+    kind = type(value)
+    return f"{value}" if value is None else f"a {kind.__module__}.{kind.__qualname__}".replace("builtins.", "")
 
 
 def kind_named(name: str, device: str = "cpu") -> ArrayKind:
@@ -59,6 +83,9 @@ def _torch(device: str) -> ArrayKind:
     import torch
 
     bfloat16 = np.dtype(ml_dtypes.bfloat16)
+    place = _device(device)
+    if place.type == "cuda":
+        torch_state.without_tf32()
 
     def to_native(array: Array) -> Any:
         repeated = _repeated(array)
@@ -72,6 +99,8 @@ def _torch(device: str) -> ArrayKind:
         return torch.from_numpy(array).to(device)
 
     def to_numpy(value: Any) -> Array:
+        if value.is_meta:
+            value = torch.zeros_like(value, device="cpu")
         plain = value.detach().resolve_conj().resolve_neg().cpu()
         if plain.dtype == torch.bfloat16:
             return np.asarray(plain.view(torch.int16).numpy().view(bfloat16))
@@ -82,13 +111,40 @@ def _torch(device: str) -> ArrayKind:
         owns=lambda value: isinstance(value, torch.Tensor),
         to_native=to_native,
         to_numpy=to_numpy,
-        version=lambda: f"torch {torch.__version__}",
+        version=lambda: f"torch {torch.__version__}{_named(place)}",
+        device=device,
+        has_values=place.type != "meta",
     )
 
 
 def _repeated(array: Array) -> tuple[bool, ...]:
     """Along which axes an array repeats one entry: stride 0."""
     return tuple(step == 0 and size > 1 for step, size in zip(array.strides, array.shape, strict=True))
+
+
+def _device(device: str) -> Any:
+    """Return a torch device.
+
+    Raises
+    ------
+    UsageError
+        If torch has no such device, or there is none here.
+    """
+    import torch
+
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(f"the device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+    return place
+
+
+def _named(place: Any) -> str:
+    """Name a GPU as its maker does."""
+    import torch
+
+    return f" on {torch.cuda.get_device_name(place)}" if place.type == "cuda" else ""
 
 
 def _jax(_: str) -> ArrayKind:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ import numpy as np
 from convcheck.bounds import Numerics, expect, is_exact
 from convcheck.dtypes import DTYPES
 from convcheck.engines.gradients import Derivatives
+from convcheck.engines.modes import Mode, Modes
 from convcheck.errors import MisshapenError, TargetRaisedError, UnsupportedError, is_interrupt
 from convcheck.layouts import TELLTALE
 from convcheck.operands import Operands
@@ -20,6 +21,7 @@ from convcheck.problem import Map, Problem
 __all__ = ["FEATURES", "Capabilities", "Conv", "Engine"]
 
 Array = np.ndarray[Any, Any]
+Apply = Callable[[Map, Problem, Operands], Array]
 
 #: what an engine may take beyond one image, one channel and one filter
 FEATURES = (
@@ -83,7 +85,8 @@ class Engine:
     """A convolution under test.
 
     ``apply(map, problem, operands)`` takes NumPy arrays in any layout and returns what the target returned as
-    a NumPy array, sharing its memory where that is possible. ``derivatives`` say how it differentiates. ``notes`` are
+    a NumPy array, sharing its memory where that is possible. ``derivatives`` say how it differentiates, ``modes`` how
+    else it can be called. Where it ``has_values`` not, shapes and types are all that there is to judge. ``notes`` are
     what was inferred, one fact a line, and ``facts`` the same in a form from which the engine is made again without
     asking the target.
     """
@@ -92,6 +95,8 @@ class Engine:
     capabilities: Capabilities
     apply: Callable[[Map, Problem, Operands], Array]
     derivatives: Derivatives | None = None
+    modes: Modes = field(default_factory=dict)
+    has_values: bool = True
     convention: str = "correlation"
     numerics: Numerics = field(default_factory=Numerics)
     notes: tuple[str, ...] = ()
@@ -105,7 +110,8 @@ class Engine:
     def timed(self, timed: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Self:
         """Return the engine with every way to call the target passed through a function."""
         derivatives = self.derivatives and self.derivatives.timed(timed)
-        return self.replace(apply=timed(self.apply), derivatives=derivatives)
+        modes = {claim: tuple(mode.timed(timed) for mode in found) for claim, found in self.modes.items()}
+        return self.replace(apply=timed(self.apply), derivatives=derivatives, modes=modes)
 
 
 class Conv:
@@ -164,12 +170,34 @@ class Conv:
         """Round a law's own exact value to the target's type, where no error is allowed that would hold a rounding."""
         return value if np.any(slack) else value.astype(DTYPES[problem.dtype].numpy)
 
-    def attempt(self, problem: Problem, operands: Operands) -> Array:
-        """Call the target without asking first whether it takes the problem."""
+    def modes(self, claim: str) -> Iterator[Mode]:
+        """Modes of which something is claimed, and in which the map can be called."""
+        return (mode for mode in self.engine.modes.get(claim, ()) if self.map in mode.maps)
+
+    def within(self, mode: Mode, problem: Problem, operands: Operands) -> Array:
+        """Call the target in a mode, on a problem that it takes; the result may have any shape.
+
+        Raises
+        ------
+        UnsupportedError
+            If the mode does not exist there, or nobody promised that the target runs in it, and it does not.
+        TargetRaisedError
+            If it must run, and raises.
+        """
+        mode.prepare()
+        try:
+            return self.attempt(problem, operands, mode.call)
+        except TargetRaisedError as error:
+            refusal = TargetRaisedError if mode.must else UnsupportedError
+            raise refusal(f"{error} ({mode.name})") from error
+
+    def attempt(self, problem: Problem, operands: Operands, call: Apply | None = None) -> Array:
+        """Call the target, plainly or otherwise, without asking first whether it takes the problem."""
         _dirty(problem, self.map)
         flipped = self.engine.convention == "convolution"
         given = _flip_weight(self.map, operands) if flipped else operands
-        result: Array = self.guarded(lambda: self.engine.apply(self.map, problem, given))
+        apply = call or self.engine.apply
+        result: Array = self.guarded(lambda: apply(self.map, problem, given))
         return _flip_spatial(result) if flipped and self.map is Map.GRAD_WEIGHT else result
 
     def guarded(self, call: Callable[[], Any]) -> Any:
@@ -180,6 +208,8 @@ class Conv:
         except NotImplementedError as error:
             raise UnsupportedError(f"{self.engine.name}: {str(error) or 'not implemented'}") from error
         except BaseException as error:
+            if _device_is_full(error):
+                raise UnsupportedError(f"{self.engine.name}: {_first_line(error)}") from error
             if _out_of_memory(error):
                 when_out_of_memory()
             if is_interrupt(error):
@@ -192,6 +222,11 @@ class Conv:
 
 def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "allocate memory" in _first_line(error)
+
+
+def _device_is_full(error: BaseException) -> bool:
+    """Whether an exception is torch's, of a device without room: that says nothing about the target."""
+    return any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__)
 
 
 def when_out_of_memory() -> None:

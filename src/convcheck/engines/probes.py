@@ -273,6 +273,9 @@ class Prober:
         def call(case: Problem, operands: Operands) -> Array | None:
             return self._call(caller, case, operands)
 
+        if not caller.kind.has_values:
+            self.notes.append(f"values: none on the device {caller.kind.device}; only shapes and types are judged")
+            return Numerics()
         channels = "channels" in features
         low = [d for d in ("f16", "bf16") if d in dtypes]
         narrow: dict[str, str] = {d: d for d in low if self._is_narrow(caller, problem, d, channels, wanted)}

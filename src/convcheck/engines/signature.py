@@ -1,4 +1,4 @@
-"""Which arguments of a function are the input, the weight, the stride and so on, read from its signature."""
+"""Which arguments of a function are the input, the weight, the stride and so on: its signature, schema or docstring."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from convcheck.engines.operators import schema_of
 from convcheck.errors import UsageError
 
 __all__ = ["Signature", "read_signature"]
@@ -48,7 +49,7 @@ def read_signature(
     arrays: int = 2,
     what: str = "a convolution takes an input and a kernel",
 ) -> Signature:
-    """Read a function's signature; for a builtin, the first line of its docstring.
+    """Read a function's signature; an operator's is its schema, a builtin's the first line of its docstring.
 
     Raises
     ------
@@ -81,6 +82,9 @@ def read_signature(
 
 
 def _parameters(function: Callable[..., Any], label: str) -> list[inspect.Parameter]:
+    schema = schema_of(function)
+    if schema is not None:
+        return [_parameter(argument) for argument in schema.arguments]
     try:
         return list(inspect.signature(function).parameters.values())
     except TypeError as error:
@@ -102,6 +106,13 @@ def _parameters(function: Callable[..., Any], label: str) -> list[inspect.Parame
             )
         )
     return parameters
+
+
+def _parameter(argument: Any) -> inspect.Parameter:
+    """Turn an argument of an operator's schema into a parameter."""
+    kind = inspect.Parameter.KEYWORD_ONLY if argument.kwarg_only else inspect.Parameter.POSITIONAL_OR_KEYWORD
+    default = argument.default_value if argument.has_default_value() else inspect.Parameter.empty
+    return inspect.Parameter(argument.name, kind, default=default)
 
 
 def _list(parameters: list[inspect.Parameter]) -> str:

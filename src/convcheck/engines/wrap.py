@@ -12,11 +12,12 @@ import numpy as np
 
 from convcheck.bounds import Numerics
 from convcheck.dtypes import DTYPES
-from convcheck.engines.arrays import ArrayKind, kind_named
+from convcheck.engines.arrays import ArrayKind, as_numpy, kind_named
 from convcheck.engines.backward import read_backward
 from convcheck.engines.base import Capabilities, Engine
 from convcheck.engines.differentiation import described, found_again, sought
 from convcheck.engines.gradients import Derivatives, apply_of
+from convcheck.engines.modes import modes_of
 from convcheck.engines.probes import Facts, Prober, Wanted, Watch
 from convcheck.engines.signature import Signature, read_signature
 from convcheck.errors import UsageError
@@ -173,13 +174,16 @@ def _engine(label: str, caller: Caller, facts: Facts, convention: str, derivativ
         a, b, bias = (None if o is None else caller.kind.to_native(o) for o in operands)
         return as_numpy(caller.kind, caller(problem, a, b, bias))
 
+    apply = apply_of(primary, call, derivatives)
     return Engine(
         name=label,
         capabilities=Capabilities(
             facts.ndims, facts.dtypes, facts.features, maps, facts.work_limit, primary, facts.kernels
         ),
-        apply=apply_of(primary, call, derivatives),
+        apply=apply,
         derivatives=derivatives,
+        modes=modes_of(caller, apply, differentiable=bool(derivatives and derivatives.accumulate)),
+        has_values=caller.kind.has_values,
         convention=convention,
         numerics=_numerics(facts.numerics, primary, low=_LOW if derivatives else {}),
         notes=(*facts.notes, f"gradients: {described(derivatives)}"),
@@ -193,24 +197,6 @@ def _numerics(own: Numerics, primary: Map, low: Mapping[str, str]) -> Numerics:
     if primary is Map.FORWARD:
         return replace(own, gradient_accumulators=low)
     return replace(own, accumulators=low, gradient_accumulators=own.accumulators)
-
-
-def as_numpy(kind: ArrayKind, result: Any) -> Array:
-    """Return a target's result as a NumPy array.
-
-    Raises
-    ------
-    TypeError
-        If it is no array of the kind that the target was given.
-    """
-    if not kind.owns(result):
-        raise TypeError(f"returned {_describe(result)} instead of a {kind.name} array")
-    return kind.to_numpy(result)
-
-
-def _describe(value: Any) -> str:
-    kind = type(value)
-    return f"{value}" if value is None else f"a {kind.__module__}.{kind.__qualname__}".replace("builtins.", "")
 
 
 def _check_options(

@@ -45,9 +45,11 @@ class Isolated:
     ) -> None:
         self._profile = profile
         self._seed = seed
+        module = target.partition(":")[0] if isinstance(target, str) and ":" in target else ""
+        if options.get("device", "cpu") != "cpu":  # drivers reserve addresses without bound, and survive no fork
+            limits, module = replace(limits, memory=0), ""
         self._limits = limits
         self._died: list[tuple[Case, str]] = []
-        module = target.partition(":")[0] if isinstance(target, str) and ":" in target else ""
         self._supervisor = Supervisor(workers, limits, module)
         self._spec = Spec(target, tuple(sorted(options.items())))
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ __all__ = ["Entry", "Ledger"]
 _SINCE = struct.Struct("<d")
 _HEAD = struct.Struct("<dqI")  # start in seconds (monotonic), number of the case, length of the line
 _SIZE = 1 << 16
+#: torch's module that tells when it compiles, where it has been imported
+COMPILER = "torch._dynamo.callback"
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Ledger:
         with Path(path).open("r+b") as shared:
             self._page = mmap.mmap(shared.fileno(), _SIZE)
         self._calls = 0
+        self._hears_of_compiling = False
 
     def write(self, line: str, number: int) -> None:
         """Say which case is about to be judged."""
@@ -65,9 +69,18 @@ class Ledger:
 
     def start(self) -> None:
         """Say that the target is called now."""
+        if not self._hears_of_compiling and COMPILER in sys.modules:
+            self._listen()
         if not self._calls:
             _SINCE.pack_into(self._page, 0, time.monotonic())
         self._calls += 1
+
+    def _listen(self) -> None:
+        """Stop the clock while torch compiles, which takes half a minute at first: the target is not to blame."""
+        handler = sys.modules[COMPILER].callback_handler
+        handler.register_start_callback(lambda *_: _SINCE.pack_into(self._page, 0, 0.0))
+        handler.register_end_callback(lambda *_: _SINCE.pack_into(self._page, 0, time.monotonic()))
+        self._hears_of_compiling = True
 
     def clear(self) -> None:
         """Say that nothing is going on."""

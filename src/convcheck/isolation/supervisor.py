@@ -51,7 +51,7 @@ class Supervisor:
         self._context = multiprocessing.get_context("forkserver")
         os.environ["CONVCHECK_RUN"] = str(os.getpid())  # marks whatever descends from the fork server
         _adopt_orphans()
-        for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"):
             os.environ.setdefault(threads, "1")  # problems are small, and workers share the cores
         # the fork server imports the target once; a worker that dies is replaced by a fork, in milliseconds
         os.environ["CONVCHECK_PRELOAD"] = preload

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convcheck.laws import algebra, contract, definition, geometry, locality, symmetry
+from convcheck.laws import algebra, contract, definition, geometry, locality, modes, symmetry
 from convcheck.laws.law import Law
 
 __all__ = ["BY_NAME", "LAWS", "Law"]
@@ -14,5 +14,6 @@ LAWS: tuple[Law, ...] = (
     *algebra.LAWS,
     *locality.LAWS,
     *contract.LAWS,
+    *modes.LAWS,
 )
 BY_NAME = {law.name: law for law in LAWS}

@@ -200,7 +200,7 @@ def empty_batch(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 
 LAWS = (
-    Law(shape_dtype_kept, CHAPTER, maps=ALL_MAPS),
+    Law(shape_dtype_kept, CHAPTER, maps=ALL_MAPS, valueless=True),
     Law(inputs_untouched, CHAPTER, maps=ALL_MAPS, fills="layouts"),
     Law(output_owned, CHAPTER, maps=ALL_MAPS, fills="tiny"),
     Law(deterministic, CHAPTER, maps=ALL_MAPS, fills="float"),
@@ -208,6 +208,6 @@ LAWS = (
     Law(threads_agree, CHAPTER, maps=ALL_MAPS, work=20_000),
     Law(layout_free, CHAPTER, maps=ALL_MAPS, fills="layouts"),
     Law(rejects_invalid, CHAPTER, maps=OWN_MAPS, own=True, needs={"size": ("tiny",)}, work=20_000),
-    Law(survives, CHAPTER, maps=ALL_MAPS, fills="layouts"),
-    Law(empty_batch, CHAPTER, maps=ALL_MAPS, needs={"batch": ("several",)}, work=20_000),
+    Law(survives, CHAPTER, maps=ALL_MAPS, fills="layouts", valueless=True),
+    Law(empty_batch, CHAPTER, maps=ALL_MAPS, needs={"batch": ("several",)}, work=20_000, valueless=True),
 )

@@ -169,7 +169,7 @@ def _small_problems(offered: Capabilities) -> Iterator[Problem]:
 
 _FLOATS = {"dtype": ("f32", "f64", "f16", "bf16")}
 LAWS = (
-    Law(output_size, CHAPTER, maps=OWN_MAPS, own=True),
+    Law(output_size, CHAPTER, maps=OWN_MAPS, own=True, valueless=True),
     Law(definition, CHAPTER, maps=ALL_MAPS),
     Law(accuracy, CHAPTER, maps=ALL_MAPS, fills="float", needs=_FLOATS, holds=floating),
     Law(

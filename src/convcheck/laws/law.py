@@ -33,8 +33,10 @@ class Law:
     the recipe of operands (`convcheck.cases`); ``headroom`` is the number of bits that the law's own arithmetic adds
     to exact operands; ``work`` bounds the multiply-adds of a problem whose law calls the target many times. ``direct``
     laws do not hold for engines that declare Winograd or FFT. ``every`` lists all problems of a law that exhausts a
-    scope instead of sampling. ``requires`` is a library. ``own`` laws speak of the target's own call only, not of its
-    derivatives.
+    scope instead of sampling, and ``few`` samples so many problems where more would take too long. ``requires`` is a
+    library. ``own`` laws speak of the target's own call only, not of its derivatives. ``modes`` are those of an engine
+    that the law speaks of, as `Engine.modes` calls them; ``slow`` laws are judged nightly, or where they are named.
+    ``valueless`` laws speak of shapes and types alone.
     """
 
     check: Callable[[Conv, Problem, Operands], Claim]
@@ -49,6 +51,10 @@ class Law:
     every: Callable[[Capabilities], Iterator[Problem]] | None = None
     requires: str = ""
     own: bool = False
+    modes: str = ""
+    few: int = 0
+    slow: bool = False
+    valueless: bool = False
 
     @property
     def name(self) -> str:

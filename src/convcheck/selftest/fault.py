@@ -21,7 +21,7 @@ Apply = Callable[[Map, Any, Operands], Array]
 
 KINDS = (
     "index", "padding", "stride", "dilation", "groups", "channels", "batch", "bias", "dtype", "arithmetic",
-    "special values", "size-dependent", "state", "memory", "contract", "gradient",
+    "special values", "size-dependent", "state", "memory", "contract", "gradient", "mode",
 )  # fmt: skip
 
 #: what an engine without gaps takes, forwards only

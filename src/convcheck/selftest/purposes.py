@@ -45,5 +45,6 @@ PURPOSES: dict[str, str] = {
     "stateless": "diagnosis: whatever a call leaves behind for the next",
     "deterministic": "diagnosis: chance, bit for bit on floats",
     "inputs-untouched": "diagnosis: operands or the memory around them written to",
+    "compiled-agrees": "minutes: the selftest leaves it out, and its tests plant what it finds",
     "survives": "speed: the place where crashes and hangs are reported",
 }

@@ -13,6 +13,7 @@ from convcheck.selftest.faults import (
     layouts,
     memory,
     mixing,
+    modes,
     narrow,
     padding,
     sizes,
@@ -39,4 +40,5 @@ FAULTS: tuple[Fault, ...] = (
     *combined.FAULTS,
     *narrow.FAULTS,
     *backward.FAULTS,
+    *modes.FAULTS,
 )

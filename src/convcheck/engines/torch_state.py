@@ -1,0 +1,132 @@
+"""Torch's global flags, each set for a while and put back whatever happens; and tensors that lie otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = [
+    "channels_last",
+    "cudnn",
+    "deterministic",
+    "requiring_grad",
+    "threads",
+    "with_offset",
+    "without_mkldnn",
+    "without_tf32",
+]
+
+Tensors = Sequence[Any]
+
+#: fills memory around a tensor that starts inside its storage: exact in every dtype under test
+TELLTALE = 113
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """So many threads inside an operator."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Deterministic algorithms where there are any; torch then also fills fresh memory with NaN."""
+    import torch
+
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+@contextmanager
+def without_mkldnn() -> Iterator[None]:
+    """Torch's own kernels instead of oneDNN's."""
+    from torch import _C  # torch.backends.mkldnn.flags sets other flags too, and warns of them
+
+    before = _C._get_mkldnn_enabled()  # noqa: SLF001
+    _C._set_mkldnn_enabled(False)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        _C._set_mkldnn_enabled(before)  # noqa: SLF001
+
+
+@contextmanager
+def cudnn(*, benchmark: bool, deterministic: bool) -> Iterator[None]:
+    """How cuDNN chooses its algorithms: by measuring them, and only among those that give the same bits again."""
+    from torch.backends import cudnn as flags
+
+    before = flags.benchmark, flags.deterministic
+    flags.benchmark, flags.deterministic = benchmark, deterministic
+    try:
+        yield
+    finally:
+        flags.benchmark, flags.deterministic = before
+
+
+def without_tf32() -> None:
+    """Let CUDA multiply float32 as float32, and add 16-bit floats up in float32, from now on."""
+    from torch.backends import cuda, cudnn
+
+    cuda.matmul.allow_fp16_reduced_precision_reduction = False
+    cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    backends: tuple[Any, ...] = (cuda.matmul, getattr(cudnn, "conv", cudnn))
+    for backend in backends:
+        if hasattr(backend, "fp32_precision"):  # since torch 2.9, which refuses a mixture of both ways
+            backend.fp32_precision = "ieee"
+        else:
+            backend.allow_tf32 = False
+
+
+def channels_last(tensors: Tensors) -> Tensors:
+    """Lay images and kernels out with their channels fastest.
+
+    Raises
+    ------
+    NotImplementedError
+        If torch has no such layout for as many axes.
+    """
+    import torch
+
+    layout = {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensors[0].ndim)
+    if layout is None:
+        raise NotImplementedError(f"no channels_last of {tensors[0].ndim} axes")
+    return [t.contiguous(memory_format=layout) if t is not None and t.ndim > 1 else t for t in tensors]
+
+
+def with_offset(tensors: Tensors) -> Tensors:
+    """Let every tensor start inside its storage, which holds other values before and behind it."""
+    return [None if t is None else _inside(t) for t in tensors]
+
+
+def _inside(tensor: Any) -> Any:
+    host = tensor.new_full((tensor.numel() + 8,), TELLTALE)
+    view = host[3 : 3 + tensor.numel()].view(tensor.shape)
+    view.copy_(tensor)
+    return view
+
+
+def requiring_grad(index: int, tensors: Tensors) -> Tensors:
+    """Let one of the tensors require a gradient.
+
+    Raises
+    ------
+    NotImplementedError
+        If there is none, or it holds integers.
+    """
+    chosen = tensors[index]
+    if chosen is None or not chosen.is_floating_point():
+        raise NotImplementedError("nothing there to differentiate by")
+    chosen.requires_grad_()
+    return tensors
