@@ -1,0 +1,145 @@
+"""Build a problem from one class a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from convcheck.engines.base import Capabilities
+from convcheck.problem import Map, Problem
+from convcheck.space.choose import Chooser
+from convcheck.space.table import COUNTS, INTEGERS, KERNELS, VECTORS
+
+__all__ = ["Builder"]
+
+Sizes = tuple[int, ...]
+
+
+@dataclass
+class Builder:
+    """Makes the choices inside the classes ``cls``, for an engine, within a number of multiply-adds."""
+
+    choose: Chooser
+    cls: Mapping[str, str]
+    offered: Capabilities
+    limit: int
+
+    def problem(self) -> Problem:
+        """Choose kernel, dilation, padding and sizes, then as many channels as the work allows."""
+        ndim = int(self.cls["ndim"])
+        kernel = self._kernel(ndim)
+        dilation = self._per_axis("dilation", {"one": 1, "two": 2, "more": self.choose.pick((3, 3, 4, 5))}, ndim)
+        stride = self._stride(kernel)
+        reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+        same = self.cls["padding"] == "same" and "same-padding" in self.offered.features
+        if same:
+            stride = (1,) * ndim
+            padding = tuple(((r - 1) // 2, r // 2) for r in reach)
+        else:
+            padding = self._padding(reach, dilation)
+        size = self._size(kernel, reach, stride, padding)
+        if self.offered.primary is Map.GRAD_INPUT and "output-padding" not in self.offered.features:
+            padded = [v + sum(p) - r for v, p, r in zip(size, padding, reach, strict=True)]
+            size = tuple(v + -rest % s for v, rest, s in zip(size, padded, stride, strict=True))
+        spatial = Problem(
+            size=size, kernel=kernel, stride=stride, padding=padding, dilation=dilation, same=same,
+            dtype=self._dtype(), bias=self.cls["bias"] == "yes",
+        )  # fmt: skip
+        return self._widen(spatial)
+
+    def _dtype(self) -> str:
+        if self.cls["dtype"] != "integer":
+            return self.cls["dtype"]
+        return self.choose.pick([name for name in INTEGERS if name in self.offered.dtypes])
+
+    def _kernel(self, ndim: int) -> Sizes:
+        pick, name = self.choose.pick, self.cls["kernel"]
+        options = (4, 5) if name == "large" and ndim == 3 else KERNELS.get(name, KERNELS["small"])
+        if allowed := self.offered.kernels:
+            return tuple(pick([k for k in options if k in allowed] or allowed) for _ in range(ndim))
+        sizes = [pick(options) for _ in range(ndim)]
+        if name == "mixed":
+            axis = self.choose.integer(0, ndim - 1)
+            sizes[axis], sizes[axis - 1] = 1, pick((2, 3, 4, 5)) if ndim > 1 else 1
+        if name == "large" and ndim > 1:
+            sizes[self.choose.integer(0, ndim - 1)] = pick((1, 2, 3))
+        return tuple(sizes)
+
+    def _per_axis(self, parameter: str, values: Mapping[str, int], ndim: int) -> Sizes:
+        name = self.cls[parameter]
+        if name != "unequal" or ndim == 1:
+            return (values.get(name, 2),) * ndim
+        return self._uneven((1, 2, 3), ndim)
+
+    def _uneven(self, options: Sequence[int], ndim: int) -> Sizes:
+        """Values of which at least two differ."""
+        sizes = [self.choose.pick(options) for _ in range(ndim)]
+        if len(set(sizes)) == 1:
+            sizes[self.choose.integer(0, ndim - 1)] = options[(options.index(sizes[0]) + 1) % len(options)]
+        return tuple(sizes)
+
+    def _stride(self, kernel: Sizes) -> Sizes:
+        if self.cls["stride"] == "above-kernel":
+            extra = self.choose.integer(1, 2)
+            uneven = "unequal-stride" in self.offered.features
+            return tuple((k if uneven else max(kernel)) + extra for k in kernel)
+        return self._per_axis("stride", {"one": 1, "two": 2, "more": self.choose.pick((3, 3, 4, 5))}, len(kernel))
+
+    def _padding(self, reach: Sizes, dilation: Sizes) -> tuple[tuple[int, int], ...]:
+        name, choose, ndim = self.cls["padding"], self.choose, len(reach)
+        if name == "none":
+            return ((0, 0),) * ndim
+        uneven = "unequal-padding" in self.offered.features
+        if name == "unequal" and ndim > 1:
+            return tuple((p, p) for p in self._uneven((0, 1, 2, 3), ndim))
+        if name == "two-sided":
+            pairs = [(choose.integer(0, 3), choose.integer(0, 3)) for _ in range(ndim)]
+            axis = choose.integer(0, ndim - 1)
+            pairs[axis] = (pairs[axis][0], pairs[axis][0] + 1) if len(set(pairs[axis])) == 1 else pairs[axis]
+            return tuple(pairs) if uneven else (pairs[axis],) * ndim
+        if name == "at-least-kernel":
+            extra = choose.integer(0, 2)
+            ends = [r + extra for r in reach]
+        elif name == "below-dilation":
+            ends = [max(1, d - 1) for d in dilation]
+        else:
+            ends = [choose.integer(1, 3)] * ndim
+        return tuple((p, p) for p in (ends if uneven else [max(ends)] * ndim))
+
+    def _size(self, kernel: Sizes, reach: Sizes, stride: Sizes, padding: Iterable[tuple[int, int]]) -> Sizes:
+        name, choose, ndim = self.cls["size"], self.choose, len(kernel)
+        least = [max(1, r - sum(p)) for r, p in zip(reach, padding, strict=True)]
+        if self.cls["kernel"] == "full":
+            return tuple(max(low, r) for low, r in zip(least, reach, strict=True))
+        tiny = [choose.integer(low, low + 2 * s + 1) for low, s in zip(least, stride, strict=True)]
+        special = choose.integer(0, ndim - 1)
+        if name == "narrow":
+            tiny = [max(low, choose.integer(3, 23 if ndim < 3 else 9)) for low in least]
+        elif name == "vector":
+            tiny[special] = choose.pick(VECTORS) + choose.pick((0, -1, 1, 2)) + reach[special] - 1
+        elif name == "uneven":
+            tiny[special] = choose.integer(24, 70)
+        elif name == "unit-axis":
+            tiny[special] = 1
+        elif name == "large":
+            tiny[special] = choose.pick((127, 128, 129, 255, 256, 257, 300, 513, 1025, 2049))
+        return tuple(map(max, tiny, least))
+
+    def _widen(self, spatial: Problem) -> Problem:
+        """Choose batch, groups, channels and filters of the classes wanted, within the work that is left."""
+        choose, cls = self.choose, self.cls
+        left = max(1, self.limit // max(1, prod(spatial.output) * prod(spatial.kernel)))
+        groups = {"one": 1, "several": min(choose.pick((2, 3, 4, 2, 3, 4, 5, 8)), max(2, left))}.get(cls["groups"], 0)
+        depthwise = groups == 0
+        if depthwise:
+            groups = choose.pick(COUNTS[cls["channels"]]) if cls["channels"] != "one" else choose.pick((2, 3))
+            multiplier = choose.pick((2, 3))  # also where it is not wanted: what is simpler must not take fewer choices
+            channels, filters = 1, 1 if cls["groups"] == "depthwise" else multiplier
+            groups = max(1, min(groups, left // filters))
+        else:
+            channels = min(choose.pick(COUNTS[cls["channels"]]), max(1, left // groups))
+            filters = min(choose.pick(COUNTS[cls["filters"]]), max(1, left // (groups * channels)))
+        batch = choose.pick((2, 3, 4, 5, 2, 3, 4, 9, 17, 33)) if cls["batch"] == "several" else 1
+        batch = max(1, min(batch, left // (groups * channels * filters)))
+        return spatial.replace(batch=batch, groups=groups, channels=groups * channels, filters=groups * filters)

@@ -1,0 +1,118 @@
+"""The table of classes: for each parameter, the kinds of value at which engines break.
+
+Weights come from where released engines broke: unequal axes, two-sided padding, channels that are no multiple of a
+vector width, stride together with dilation, kernels as large as the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from convcheck.dtypes import DTYPES
+
+__all__ = ["CLASSES", "COUNTS", "GRADIENTS", "INTEGERS", "KERNELS", "NEEDS", "VECTORS", "WEIGHTS", "impossible"]
+
+#: classes by parameter, simplest first; a class that needs a feature of the engine is listed in `NEEDS`
+CLASSES: dict[str, tuple[str, ...]] = {
+    "ndim": ("1", "2", "3"),
+    "dtype": ("f32", "f64", "f16", "bf16", "integer"),
+    "batch": ("one", "several"),
+    "channels": ("one", "few", "odd", "vector", "around", "wide"),
+    "filters": ("one", "few", "odd", "vector", "around", "wide"),
+    "groups": ("one", "several", "depthwise", "multiplier"),
+    "kernel": ("small", "unit", "even", "odd", "mixed", "full", "large"),
+    "stride": ("one", "two", "more", "above-kernel", "unequal"),
+    "dilation": ("one", "two", "more", "unequal"),
+    "padding": ("none", "symmetric", "unequal", "two-sided", "below-dilation", "at-least-kernel", "same"),
+    "size": ("tiny", "narrow", "vector", "uneven", "unit-axis", "large"),
+    "bias": ("no", "yes"),
+}
+
+NEEDS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("batch", "several"): ("batch",),
+    **{(p, c): ("channels",) for p in ("channels", "filters") for c in CLASSES[p][1:]},
+    **{("groups", c): ("groups", "channels") for c in CLASSES["groups"][1:]},
+    **{("stride", c): ("stride",) for c in CLASSES["stride"][1:]},
+    ("stride", "unequal"): ("stride", "unequal-stride"),
+    **{("dilation", c): ("dilation",) for c in CLASSES["dilation"][1:]},
+    ("dilation", "unequal"): ("dilation", "unequal-dilation"),
+    **{("padding", c): ("padding",) for c in CLASSES["padding"][1:]},
+    ("padding", "unequal"): ("padding", "unequal-padding"),
+    ("padding", "two-sided"): ("padding", "two-sided-padding"),
+    ("padding", "same"): ("padding", "same-padding", "unequal-padding"),
+    ("bias", "yes"): ("bias",),
+}
+
+INTEGERS = tuple(name for name, dtype in DTYPES.items() if dtype.kind == "i")
+
+#: how many channels or filters a group has, by class
+COUNTS: dict[str, tuple[int, ...]] = {
+    "one": (1,),
+    "few": (2, 3, 4),
+    "odd": (5, 6, 7, 9),
+    "vector": (8, 16),
+    "around": (10, 11, 12, 13, 15, 17, 31, 33),
+    "wide": (32, 48, 63, 64, 65, 129, 257),
+}
+
+#: sizes of a kernel along an axis, by class; a full one has those of a small one
+KERNELS: dict[str, tuple[int, ...]] = {
+    "small": (2, 1, 3),
+    "unit": (1,),
+    "even": (2, 4, 6),
+    "odd": (3, 5),
+    "large": (8, 9, 11, 13, 17),
+}
+
+#: how often a free choice takes a class, where that is not once
+WEIGHTS: dict[tuple[str, str], int] = {
+    ("dtype", "f32"): 5,
+    ("dtype", "f64"): 3,
+    ("dtype", "f16"): 2,
+    ("dtype", "bf16"): 2,
+    ("dtype", "integer"): 3,  # which five types share
+    ("batch", "several"): 2,
+    ("channels", "one"): 3,
+    ("channels", "few"): 3,
+    ("channels", "odd"): 2,
+    ("filters", "one"): 3,
+    ("filters", "few"): 3,
+    ("filters", "odd"): 2,
+    ("groups", "one"): 3,
+    ("kernel", "small"): 2,
+    ("stride", "one"): 3,
+    ("dilation", "one"): 3,
+    ("size", "tiny"): 3,
+    ("size", "narrow"): 3,
+}
+
+#: elements in a vector register, or in several
+VECTORS = (8, 16, 32, 64)
+
+#: gradients are those of floating-point operands, without a bias
+GRADIENTS = {"dtype": ("f32", "f64", "f16", "bf16"), "bias": ("no",)}
+
+
+def impossible(row: Mapping[str, str]) -> bool:
+    """Whether classes exclude each other: what no problem can be in at once; a row may name some parameters only."""
+    return any(row.get(one) in ones and row.get(other) in others for one, ones, other, others in _EXCLUSIONS)
+
+
+_ABOVE_ONE = ("few", "odd", "vector", "around", "wide")
+_EXCLUSIONS: tuple[tuple[str, tuple[str, ...], str, tuple[str, ...]], ...] = (
+    # a depthwise group has one channel, and one filter unless it has a multiplier
+    ("groups", ("depthwise", "multiplier"), "channels", _ABOVE_ONE),
+    ("groups", ("depthwise",), "filters", _ABOVE_ONE),
+    ("groups", ("multiplier",), "filters", ("one", "odd", "vector", "around", "wide")),
+    ("padding", ("same",), "stride", ("two", "more", "above-kernel", "unequal")),
+    ("padding", ("same",), "kernel", ("unit",)),
+    ("padding", ("below-dilation",), "dilation", ("one", "unequal")),
+    ("ndim", ("1",), "stride", ("unequal",)),
+    ("ndim", ("1",), "dilation", ("unequal",)),
+    ("ndim", ("1",), "padding", ("unequal",)),
+    ("ndim", ("1",), "kernel", ("mixed", "small")),
+    ("ndim", ("1",), "size", ("uneven",)),
+    # a large kernel's reach is more than a small input holds
+    ("kernel", ("large",), "size", ("unit-axis",)),
+    ("kernel", ("full",), "size", ("vector", "uneven", "unit-axis", "large")),
+)
