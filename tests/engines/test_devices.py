@@ -108,7 +108,7 @@ def test_a_device_that_differs_from_the_cpu_is_found(elsewhere):
 
 def test_a_device_without_room_is_not_judged():
     def full(x, w):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
     conv = Conv(wrap(full, name="it", array="torch", ndim=2))
     operands = Operands(*(make(PROBLEM, role, Fill("dense", 3)) for role in Map.FORWARD.roles))

@@ -127,8 +127,8 @@ def _strides(array: Array) -> Array:
 _F32 = {"dtype": ("f32",)}
 
 LAWS = (
-    Law(modes_agree, CHAPTER, maps=ALL_MAPS, modes="values", work=20_000),
-    Law(thread_count_free, CHAPTER, maps=ALL_MAPS, modes="threads", few=12),
+    Law(modes_agree, CHAPTER, maps=ALL_MAPS, modes="values", work=5_000),
+    Law(thread_count_free, CHAPTER, maps=ALL_MAPS, modes="threads", few=8, work=20_000),
     Law(
         autocast_agrees,
         CHAPTER,
@@ -140,7 +140,7 @@ LAWS = (
         work=2_000,
     ),
     Law(meta_agrees, CHAPTER, maps=OWN_MAPS, own=True, modes="meta", work=2_000),
-    Law(fake_agrees, CHAPTER, maps=OWN_MAPS, own=True, modes="fake", fills="layouts", work=2_000),
+    Law(fake_agrees, CHAPTER, maps=OWN_MAPS, own=True, modes="fake", fills="layouts", few=40, work=2_000),
     Law(compiled_agrees, CHAPTER, maps=OWN_MAPS, own=True, modes="compiled", work=2_000, few=8, slow=True),
     Law(opcheck, CHAPTER, maps=OWN_MAPS, own=True, modes="opcheck", work=2_000, few=4),
 )

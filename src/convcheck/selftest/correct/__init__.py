@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from convcheck.engines.base import Engine
-from convcheck.selftest.correct import libraries, orders, shapes, transforms
+from convcheck.selftest.correct import libraries, modes, orders, shapes, transforms
 
 __all__ = ["CORRECT"]
 
-CORRECT: tuple[Engine, ...] = (*orders.ENGINES, *shapes.ENGINES, *transforms.ENGINES, *libraries.ENGINES)
+CORRECT: tuple[Engine, ...] = (
+    *orders.ENGINES,
+    *shapes.ENGINES,
+    *transforms.ENGINES,
+    *libraries.ENGINES,
+    *modes.ENGINES,
+)

@@ -13,13 +13,13 @@ from convcheck.engines.wrap import wrap
 from convcheck.problem import Problem
 from convcheck.selftest.fault import Fault
 
-__all__ = ["FAULTS"]
+__all__ = ["FACTS", "FAULTS"]
 
 #: tells from the input and the weight, or from torch's state, whether the mistake is made
 Condition = Callable[[Any, Any], bool]
 
 #: what probes would find, had they not been spared
-_FACTS = Facts(
+FACTS = Facts(
     kind="torch",
     style="functional",
     forms={},
@@ -43,7 +43,7 @@ def _planted(name: str, condition: Condition) -> Fault:
         y = torch.nn.functional.conv2d(x, w, bias, stride, padding, dilation, groups)
         return torch.cat([y[..., :-1], y[..., -1:] + 1], dim=-1) if condition(x, w) else y
 
-    return Fault(name, "mode", wrap(conv2d, name=name, facts=_FACTS))
+    return Fault(name, "mode", wrap(conv2d, name=name, facts=FACTS))
 
 
 def _conditions() -> dict[str, Condition]:
