@@ -248,6 +248,16 @@ def test_speaks_in_the_terms_of_the_convention(engine):
     assert found.words == "computes cross-correlation, not convolution: kernel flipped"
 
 
+@pytest.mark.parametrize(("role", "name"), [("w", "kernel"), ("x", "input")])
+def test_knows_an_array_whose_index_is_computed_column_by_column(engine, role, name):
+    def by_column(array):
+        rows, columns = array.shape[2:]
+        return array.reshape(*array.shape[:2], columns, rows).swapaxes(2, 3)
+
+    found = diagnose(engine(reading(**{role: by_column}), ndims=(2,)), PLAIN)
+    assert found.words == f"{name} transposed: axes 0 and 1 swapped"
+
+
 def test_says_when_an_array_is_transposed(engine):
     """The condition is read off the problems tried."""
     found = diagnose(engine(reading(w=swapped_if_square), ndims=(2,)), PLAIN)

@@ -63,9 +63,10 @@ def transposed(scope: Scope) -> Iterator[Mistake]:
     for a, b in combinations(range(scope.ndim), 2):
         said = f"transposed: axes {a} and {b} swapped"
         reread, swapped, if_square = (rule(2 + a, 2 + b) for rule in (_reread, _swapped, _swapped_if_square))
-        yield Mistake(f"kernel {said}", _viewed("w", reread), True)
-        yield Mistake(f"input {said}", _viewed("x", reread))
-        yield Mistake(f"kernel and input {said}", _viewed_both(reread))
+        for rearrange in (reread, _indexed_backwards(2 + a, 2 + b)):
+            yield Mistake(f"kernel {said}", _viewed("w", rearrange), True)
+            yield Mistake(f"input {said}", _viewed("x", rearrange))
+            yield Mistake(f"kernel and input {said}", _viewed_both(rearrange))
         for rearrange in (reread, swapped, if_square):
             yield Mistake(f"output {said}", _viewed("y", rearrange))
     yield Mistake("filters and channels of the weight swapped", _viewed("w", _reread(0, 1)))
@@ -74,6 +75,17 @@ def transposed(scope: Scope) -> Iterator[Mistake]:
 
 def _reread(a: int, b: int) -> View:
     return lambda array: np.swapaxes(array, a, b).reshape(array.shape)
+
+
+def _indexed_backwards(a: int, b: int) -> View:
+    """Find elements in memory as if the other axis ran faster: at j * rows + i instead of i * columns + j."""
+
+    def view(array: Array) -> Array:
+        shape = list(array.shape)
+        shape[a], shape[b] = shape[b], shape[a]
+        return np.swapaxes(array.reshape(shape), a, b)
+
+    return view
 
 
 def _swapped(a: int, b: int) -> View:
