@@ -35,7 +35,7 @@ def _gathering(  # the names are what a signature is read by
     """Gather what each tap meets by positions that are kept, then sum products."""
     import torch
 
-    if x.ndim != 4 or min(*stride, *dilation) < 1 or min(padding) < 0 or groups < 1:
+    if x.ndim != 4 or min(*stride, *dilation, groups) < 1 or min(padding) < 0 or w.shape[1] * groups != x.shape[1]:
         raise ValueError("no convolution")
     padded = torch.nn.functional.pad(x, (padding[1], padding[1], padding[0], padding[0]))
     rows, columns = (_positions(padded.shape[2 + i], w.shape[2 + i], stride[i], dilation[i]) for i in (0, 1))
