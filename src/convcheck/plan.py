@@ -99,7 +99,7 @@ def _streams(engine: Engine, law: Law, which: Map, profile: Profile) -> dict[str
     """How many cases each stream of a law has."""
     if law.every is not None:
         return {"scope": len(_scope(law, engine.capabilities, profile))}
-    if Space.of(engine.capabilities, law, which).lacking or (law.modes and law.modes not in engine.modes):
+    if Space.of(engine.capabilities, law, which).lacking or not law.can_call(engine):
         return {}
     if law.few:
         return {"random": min(law.few, profile.random)}

@@ -210,6 +210,8 @@ class _Run:
             return "the device has no values"
         if law.modes and law.modes not in self.engine.modes:
             return LACKING.get(law.modes if self.engine.modes else "", "the target takes no torch tensors")
+        if not law.can_call(self.engine):
+            return f"the target is no layer that can be {' or '.join(law.layer)}"
         if law.slow and not (self.named or self.profile.name == "nightly"):
             return "takes minutes: judged in the profile nightly, or where it is named by --laws"
         return ""

@@ -55,7 +55,7 @@ def test_an_empty_batch_gives_an_empty_or_zero_result(which):
         ({"groups": 4}, "as many channels"),
         ({"a": np.zeros((2, 3, 4, 5), np.float32)}, "as many channels"),
         ({"b": np.zeros((4, 4, 5, 2), np.float32), "kernel": (5, 2)}, "fits"),
-        ({"bias": np.zeros(3, np.float32)}, "one bias a filter"),
+        ({"bias": np.zeros(3, np.float32)}, "one bias a channel"),
     ],
 )
 def test_what_is_no_convolution_is_refused(changes, why):

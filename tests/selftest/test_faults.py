@@ -17,6 +17,7 @@ from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
 from convcheck.selftest import FAULTS, KINDS
 from convcheck.selftest.base import BASE
+from convcheck.selftest.correct import layers
 from convcheck.selftest.fault import EVERYTHING
 from convcheck.space import Space, seeded
 
@@ -42,6 +43,8 @@ RARE = {
     "result-is-the-input-for-identity": "f32 n1 g1 c1 o1 i4 k1",
     "sums-beyond-512-terms-dropped": "f32 n1 g1 c64 o1 i9x9 k4x4",
 }
+#: other ways to call a layer, as they should be
+LAYER = layers.ENGINES[-1].layer
 #: values that some operand is given in one place
 SPECIALS = (("a", np.nan), ("a", np.inf), ("a", -np.inf), ("b", np.nan), ("b", np.inf), ("bias", np.nan))
 LAYOUTS = ("contiguous", "strided", "reversed", "transposed", "fortran", "channels_last", "offset", "cropped",
@@ -94,7 +97,7 @@ def test_an_index_fault_is_homogeneous_in_its_first_operand(fault):
 
 def which_is_wrong(fault):
     if fault.kind != "gradient":
-        return Map.FORWARD
+        return fault.engine.capabilities.primary
     return Map.GRAD_INPUT if fault.name.startswith("grad-x") else Map.GRAD_WEIGHT
 
 
@@ -124,7 +127,7 @@ def drawn(which, seed, capabilities=EVERYTHING, dtypes=()):
     kind = "dense" if problem.dtype.startswith(("i", "u")) or dtypes else kind
     limit = {"i8": 11, "u8": 11, "i16": 100, "f16": 40, "bf16": 100, "i64": 2**33}.get(problem.dtype, 40_000)
     layouts = [choose.pick(LAYOUTS) if seed % 3 == 2 and not dtypes else "contiguous" for _ in range(3)]
-    roles = (*which.roles, *(("bias",) if problem.bias else ()))
+    roles = (*which.roles, *((which.bias,) if problem.bias else ()))
     arrays = [make(problem, r, Fill(kind, limit, seed, layout=lay)) for r, lay in zip(roles, layouts, strict=False)]
     operands = Operands(*arrays)
     if seed % 3 == 1 and not dtypes:
@@ -150,6 +153,7 @@ def differs(engine, which, problem, operands):
         return (
             wrong_value(engine, which, problem, operands)
             or wrong_in_a_mode(engine, which, problem, operands)
+            or wrong_layer(engine, problem, operands)
             or wrong_afterwards(engine, which, problem, operands)
             or (which is Map.FORWARD and accepts_invalid(engine, problem, operands))
             or wrong_for_no_image(engine, which, problem, operands)
@@ -188,6 +192,13 @@ def wrong_value(engine, which, problem, operands):
     shared = any(np.shares_memory(result, array) for array in operands if array is not None)
     restore(operands, before)
     return shared or not all(kept) or not same(result, expected)
+
+
+def wrong_layer(engine, problem, operands):
+    """The result of one of the other ways to call a layer."""
+    roomy = max(map(max, problem.padding)) < min(problem.size)
+    ways = [way for way in engine.layer if roomy or way in ("replicate", "reloaded")]
+    return not all(same(engine.layer[way](problem, operands), LAYER[way](problem, operands)) for way in ways)
 
 
 def surroundings(array):

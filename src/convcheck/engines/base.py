@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -86,9 +86,9 @@ class Engine:
 
     ``apply(map, problem, operands)`` takes NumPy arrays in any layout and returns what the target returned as
     a NumPy array, sharing its memory where that is possible. ``derivatives`` say how it differentiates, ``modes`` how
-    else it can be called. Where it ``has_values`` not, shapes and types are all that there is to judge. ``notes`` are
-    what was inferred, one fact a line, and ``facts`` the same in a form from which the engine is made again without
-    asking the target.
+    else it can be called, and ``layer`` how else a layer can. Where it ``has_values`` not, shapes and types are all
+    that there is to judge. ``notes`` are what was inferred, one fact a line, and ``facts`` the same in a form from
+    which the engine is made again without asking the target.
     """
 
     name: str
@@ -97,6 +97,7 @@ class Engine:
     derivatives: Derivatives | None = None
     modes: Modes = field(default_factory=dict)
     has_values: bool = True
+    layer: Mapping[str, Callable[[Problem, Operands], Array]] = field(default_factory=dict)
     convention: str = "correlation"
     numerics: Numerics = field(default_factory=Numerics)
     notes: tuple[str, ...] = ()
@@ -111,7 +112,8 @@ class Engine:
         """Return the engine with every way to call the target passed through a function."""
         derivatives = self.derivatives and self.derivatives.timed(timed)
         modes = {claim: tuple(mode.timed(timed) for mode in found) for claim, found in self.modes.items()}
-        return self.replace(apply=timed(self.apply), derivatives=derivatives, modes=modes)
+        layer = {name: timed(call) for name, call in self.layer.items()}
+        return self.replace(apply=timed(self.apply), derivatives=derivatives, modes=modes, layer=layer)
 
 
 class Conv:
@@ -139,7 +141,17 @@ class Conv:
             If what it returns has another shape than the sizes give.
         """
         problem = problem.replace(bias=False) if bias is None and problem.bias else problem
-        result = self.unchecked(problem, Operands(a, b, bias))
+        return self._shaped(self.unchecked(problem, Operands(a, b, bias)), problem)
+
+    def layer(self, way: str, problem: Problem, operands: Operands) -> Array:
+        """Call a layer in another way than a function can be called; errors are those of ``conv(problem, ...)``."""
+        lacking = self.engine.capabilities.admits(problem)
+        if lacking or way not in self.engine.layer:
+            raise UnsupportedError(f"{self.engine.name} does not take {lacking or way}")
+        result: Array = self.guarded(lambda: self.engine.layer[way](problem, operands))
+        return self._shaped(result, problem)
+
+    def _shaped(self, result: Array, problem: Problem) -> Array:
         expected = problem.shapes[self.map.result]
         if result.shape != expected:
             raise MisshapenError(f"the shape is {result.shape}, not {expected}")

@@ -172,13 +172,7 @@ class Prober:
         return *wrong_shape, self.ndims or (wrong_shape[1].ndim,)
 
     def _other_ndims(self, caller: Any, problem: Problem) -> tuple[int, ...]:
-        found = []
-        for ndim in (1, 2, 3):
-            other = _on_axes(problem, ndim)
-            result = self._call(caller, other)
-            if result is not None and result.shape == other.shapes[caller.primary.result]:
-                found.append(ndim)
-        return tuple(found)
+        return tuple(n for n in (1, 2, 3) if self._takes(caller, _on_axes(problem, n)))
 
     # -- which parameters, in which form ---------------------------------------------------------------
 
@@ -193,11 +187,27 @@ class Prober:
             features |= {"batch", "channels"}
             features |= {name for name in ("groups", "bias") if name in named}
             features |= {"output-padding"} & {name.replace("_", "-") for name in named}
+        elif "bias" in named and self._takes(caller, problem.replace(bias=True)):
+            features.add("bias")
         if "padding" in features and caller.primary is Map.FORWARD:
-            same = _same(problem)
-            result = self._call(caller, same)
-            features |= {"same-padding"} if result is not None and result.shape == same.shapes["y"] else set()
+            features |= {"same-padding"} if self._takes(caller, _same(problem)) else set()
+            self._settle_valid(caller, problem)
         return frozenset(features - self._refused(caller, problem, features))
+
+    def _settle_valid(self, caller: Any, problem: Problem) -> None:
+        """Whether padding by nothing has a name: "valid"."""
+        steps = [name for name in ("stride", "dilation") if name in self.signature.names]
+        if not steps:  # it is left to its own defaults where no parameter differs from them
+            return
+        sample = problem.replace(size=(7,) * problem.ndim, **{steps[0]: (2,) * problem.ndim})
+        caller.forms["none"] = "valid"
+        if not self._takes(caller, sample):
+            del caller.forms["none"]
+
+    def _takes(self, caller: Any, problem: Problem) -> bool:
+        """Whether a result of the right shape comes back."""
+        result = self._call(caller, problem)
+        return result is not None and result.shape == problem.shapes[caller.primary.result]
 
     def _settle_form(self, caller: Any, problem: Problem, name: str) -> set[str]:
         """Try a parameter as an int, as a tuple with one entry an axis, and as (low, high) pairs an axis."""
@@ -207,8 +217,7 @@ class Prober:
         works = []
         for form in ("int", "tuple", *(("pairs",) if name == "padding" else ())):
             caller.forms[name] = form
-            result = self._call(caller, sample)
-            if result is not None and result.shape == sample.shapes[caller.primary.result]:
+            if self._takes(caller, sample):
                 works.append(form)
         if {"int", "tuple"} <= set(works):
             caller.forms[name] = "either"

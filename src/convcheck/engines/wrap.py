@@ -18,6 +18,7 @@ from convcheck.engines.base import Capabilities, Engine
 from convcheck.engines.differentiation import described, found_again, sought
 from convcheck.engines.gradients import Derivatives, apply_of
 from convcheck.engines.modes import modes_of
+from convcheck.engines.modules import Layers, is_layer_class, layers_of
 from convcheck.engines.probes import Facts, Prober, Wanted, Watch
 from convcheck.engines.signature import Signature, read_signature
 from convcheck.errors import UsageError
@@ -38,7 +39,7 @@ class Caller:
     """How a function is called: with which arrays, in which style, and each parameter in which form.
 
     ``forms`` says, by parameter, whether it is given as a ``tuple`` (one entry an axis), an ``int`` (the same for
-    every axis) or ``pairs`` ((low, high) an axis).
+    every axis) or ``pairs`` ((low, high) an axis), and by which name padding by nothing goes at odd sizes.
     """
 
     function: Callable[..., Any]
@@ -65,6 +66,11 @@ class Caller:
         result = self.function(x, w, *args, **kwargs)
         return result[None, None] if self.style == "bare" and self.kind.owns(result) else result
 
+    def on_numpy(self, problem: Problem, operands: Operands) -> Array:
+        """Call the function on NumPy arrays; a NumPy result."""
+        a, b, bias = (None if o is None else self.kind.to_native(o) for o in operands)
+        return as_numpy(self.kind, self(problem, a, b, bias))
+
     def spell(self, name: str, problem: Problem) -> Any:
         """One parameter in the form that the function takes; in turn, where it takes an int and a tuple."""
         value: Any = problem.leftover if name == "output_padding" else getattr(problem, name)
@@ -72,6 +78,8 @@ class Caller:
             return value
         if name == "padding" and problem.same:
             return "same"
+        if name == "padding" and not any(map(any, value)) and self.forms.get("none") and problem.size[-1] % 2:
+            return self.forms["none"]
         form = self.forms.get(name, "tuple")
         if name == "padding" and form != "pairs" and all(low == high for low, high in value):
             value = tuple(low for low, _ in value)
@@ -144,6 +152,10 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
     """
     label = name or str(getattr(function, "__name__", repr(function)))
     _check_options(style, convention, accuracy, accumulator, dtypes or ())
+    layers = None
+    if is_layer_class(function):
+        layers = layers_of(function, label, _as_tuple(ndim) or _ndims_of(label), style)
+        function, array = layers.function(), array or "torch"
     signature = read_signature(function, label)
     backward = None if vjp is None else read_backward(vjp)
     if facts is None:
@@ -159,22 +171,26 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
         found = prober.run(Wanted(tuple(dtypes or ()), accuracy, accumulator))
         facts = sought(found, _caller(function, signature, found, device), backward, watch)
     caller = _caller(function, signature, facts, device)
-    return _engine(label, caller, facts, convention, found_again(facts, caller, backward))
+    return _engine(label, caller, facts, convention, found_again(facts, caller, backward), layers)
 
 
 def _caller(function: Callable[..., Any], signature: Signature, facts: Facts, device: str) -> Caller:
     return Caller(function, signature, kind_named(facts.kind, device), facts.style, facts.forms)
 
 
-def _engine(label: str, caller: Caller, facts: Facts, convention: str, derivatives: Derivatives | None) -> Engine:
+def _engine(
+    label: str,
+    caller: Caller,
+    facts: Facts,
+    convention: str,
+    derivatives: Derivatives | None,
+    layers: Layers | None,
+) -> Engine:
     primary = caller.primary
     maps = tuple(m for m in Map if m is primary or (derivatives and m.result in derivatives.roles))
-
-    def call(problem: Problem, operands: Operands) -> Array:
-        a, b, bias = (None if o is None else caller.kind.to_native(o) for o in operands)
-        return as_numpy(caller.kind, caller(problem, a, b, bias))
-
-    apply = apply_of(primary, call, derivatives)
+    others = layers.others() if layers else {}
+    note = ("layer: constructed anew for every call",) if layers else ()
+    apply = apply_of(primary, caller.on_numpy, derivatives)
     return Engine(
         name=label,
         capabilities=Capabilities(
@@ -186,7 +202,8 @@ def _engine(label: str, caller: Caller, facts: Facts, convention: str, derivativ
         has_values=caller.kind.has_values,
         convention=convention,
         numerics=_numerics(facts.numerics, primary, low=_LOW if derivatives else {}),
-        notes=(*facts.notes, f"gradients: {described(derivatives)}"),
+        layer={name: replace(caller, function=other).on_numpy for name, other in others.items()},
+        notes=(*note, *facts.notes, f"gradients: {described(derivatives)}"),
         versions=(caller.kind.version(),),
         facts=facts,
     )

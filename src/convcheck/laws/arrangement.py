@@ -38,9 +38,9 @@ def stuff(array: Array, gaps: Iterable[int]) -> Array:
     return stuffed
 
 
-def pad(array: Array, problem: Problem) -> Array:
-    """Surround the spatial axes with the problem's padding, as zeros."""
-    return np.pad(array, ((0, 0), (0, 0), *problem.padding))
+def pad(array: Array, problem: Problem, mode: Any = "constant") -> Array:
+    """Surround the spatial axes with the problem's padding: zeros, unless another mode of `numpy.pad` is named."""
+    return np.pad(array, ((0, 0), (0, 0), *problem.padding), mode)
 
 
 def wide(array: Array) -> Array:

@@ -14,6 +14,7 @@ from convcheck.bounds import expect
 from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Conv
+from convcheck.engines.modules import RELOADED
 from convcheck.errors import ShapeError, TargetRaisedError, UnsupportedError
 from convcheck.laws.arrangement import bits, flat, wide
 from convcheck.laws.invalid import invalid_calls
@@ -162,6 +163,12 @@ def layout_free(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     return Claim(conv(problem, *operands), conv(problem, *plain), 2 * conv.slack(problem, plain))
 
 
+def state_dict_round_trips(conv: Conv, problem: Problem, operands: Operands) -> Claim:
+    """A layer that was loaded with the state_dict of another computes what that one does."""
+    again = conv.layer(RELOADED, problem, operands)
+    return Claim(again, conv(problem, *operands), 2 * conv.slack(problem, operands))
+
+
 def rejects_invalid(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """What is no convolution raises an exception (or, if nothing fits, is empty): never a value, a crash or a hang."""
     rejected: list[str] = []
@@ -207,6 +214,7 @@ LAWS = (
     Law(stateless, CHAPTER, maps=ALL_MAPS, work=20_000),
     Law(threads_agree, CHAPTER, maps=ALL_MAPS, work=20_000),
     Law(layout_free, CHAPTER, maps=ALL_MAPS, fills="layouts"),
+    Law(state_dict_round_trips, CHAPTER, maps=OWN_MAPS, own=True, layer=(RELOADED,)),
     Law(rejects_invalid, CHAPTER, maps=OWN_MAPS, own=True, needs={"size": ("tiny",)}, work=20_000),
     Law(survives, CHAPTER, maps=ALL_MAPS, fills="layouts", valueless=True),
     Law(empty_batch, CHAPTER, maps=ALL_MAPS, needs={"batch": ("several",)}, work=20_000, valueless=True),

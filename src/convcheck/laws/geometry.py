@@ -8,6 +8,8 @@ import numpy as np
 
 from convcheck.claim import Claim
 from convcheck.engines.base import Conv
+from convcheck.engines.modules import PADDING_MODES
+from convcheck.errors import UnsupportedError
 from convcheck.laws.arrangement import pad, stuff, subsample, wide
 from convcheck.laws.law import OWN_MAPS, Law
 from convcheck.operands import Operands
@@ -37,6 +39,28 @@ def padding_is_explicit(conv: Conv, problem: Problem, operands: Operands) -> Cla
     padded = pad(operands.a, problem)
     bare = problem.replace(size=padded.shape[2:], padding=((0, 0),) * problem.ndim, same=False)
     return Claim(conv(problem, *operands), conv(bare, padded, *operands[1:]), 2 * conv.slack(problem, operands))
+
+
+def padding_modes(conv: Conv, problem: Problem, operands: Operands) -> Claim:
+    """layer(x, padding=p, padding_mode=m) = layer(pad(x, p, m)), for m circular, reflect and replicate."""
+    bare = problem.replace(padding=((0, 0),) * problem.ndim, same=False)
+    got, expected, slack = [], [], []
+    for mode in _modes_of(conv, problem):
+        x = pad(operands.a, problem, PADDING_MODES[mode])
+        padded, given = bare.replace(size=x.shape[2:]), operands._replace(a=x)
+        got.append(conv.layer(mode, problem, operands))
+        expected.append(conv(padded, *given))
+        slack.append(np.broadcast_to(2 * conv.slack(padded, given), got[-1].shape))
+    if not got:
+        raise UnsupportedError(f"{conv.engine.name} has no mode that can pad {problem}")
+    return Claim(np.stack(got), np.stack(expected), np.stack(slack))
+
+
+def _modes_of(conv: Conv, problem: Problem) -> list[str]:
+    """Modes that a layer has, and that can pad: a reflection needs more than p elements, a circle p."""
+    spare = min(size - max(ends) for size, ends in zip(problem.size, problem.padding, strict=True))
+    least = {"circular": 0, "reflect": 1}
+    return [mode for mode in PADDING_MODES if mode in conv.engine.layer and spare >= least.get(mode, spare)]
 
 
 def groups_split(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -142,6 +166,7 @@ def _ungrouped(problem: Problem) -> bool:
 
 
 _MANY = ("few", "odd", "vector", "around", "wide")
+_ROOMY = ("narrow", "vector", "uneven")
 LAWS = (
     Law(stride_subsamples, CHAPTER, needs={"stride": ("two", "more", "above-kernel", "unequal")}),
     Law(dilation_zero_stuffs, CHAPTER, needs={"dilation": ("two", "more", "unequal")}),
@@ -149,6 +174,13 @@ LAWS = (
         padding_is_explicit,
         CHAPTER,
         needs={"padding": ("symmetric", "unequal", "two-sided", "below-dilation", "at-least-kernel", "same")},
+    ),
+    Law(
+        padding_modes,
+        CHAPTER,
+        needs={"padding": ("symmetric", "unequal", "two-sided", "at-least-kernel", "same"), "size": _ROOMY},
+        holds=lambda p: any(map(any, p.padding)),
+        layer=tuple(PADDING_MODES),
     ),
     Law(groups_split, CHAPTER, needs={"groups": ("several", "depthwise", "multiplier")}),
     Law(channels_sum, CHAPTER, needs={"channels": _MANY, "groups": ("one",)}, holds=_ungrouped, fills="strict"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import Capabilities, Conv
+from convcheck.engines.base import Capabilities, Conv, Engine
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
@@ -36,7 +36,8 @@ class Law:
     scope instead of sampling, and ``few`` samples so many problems where more would take too long. ``requires`` is a
     library. ``own`` laws speak of the target's own call only, not of its derivatives. ``modes`` are those of an engine
     that the law speaks of, as `Engine.modes` calls them; ``slow`` laws are judged nightly, or where they are named.
-    ``valueless`` laws speak of shapes and types alone.
+    ``valueless`` laws speak of shapes and types alone. ``layer`` names ways to call a layer (`Engine.layer`), of which
+    the law needs one.
     """
 
     check: Callable[[Conv, Problem, Operands], Claim]
@@ -55,11 +56,18 @@ class Law:
     few: int = 0
     slow: bool = False
     valueless: bool = False
+    layer: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """What a person calls it: kebab-case."""
         return self.check.__name__.replace("_", "-")
+
+    def can_call(self, engine: Engine) -> bool:
+        """Whether an engine can be called in the ways that the law speaks of."""
+        return (not self.modes or self.modes in engine.modes) and (
+            not self.layer or any(way in engine.layer for way in self.layer)
+        )
 
     def maps_of(self, offered: Capabilities) -> tuple[Map, ...]:
         """Maps of an engine that the law speaks of."""

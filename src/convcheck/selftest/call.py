@@ -142,7 +142,8 @@ def _counts(request: Request, output: Sizes) -> tuple[int, int, int]:
         _require(a[2:] == output, "the upstream gradient has the output's sizes")
     _require(channels % groups == 0 and filters % groups == 0, "groups divide channels and filters")
     _require(inside * groups == channels, "input and weight have as many channels")
-    _require(request.bias is None or request.bias.shape == (filters,), "one bias a filter")
+    biases = channels if which is Map.GRAD_INPUT else filters
+    _require(request.bias is None or request.bias.shape == (biases,), "one bias a channel of the result")
     return batch, channels // groups, filters // groups
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ Apply = Callable[[Map, Any, Operands], Array]
 
 KINDS = (
     "index", "padding", "stride", "dilation", "groups", "channels", "batch", "bias", "dtype", "arithmetic",
-    "special values", "size-dependent", "state", "memory", "contract", "gradient", "mode",
+    "special values", "size-dependent", "state", "memory", "contract", "gradient", "transposed", "layer", "mode",
 )  # fmt: skip
 
 #: what an engine without gaps takes, forwards only
@@ -56,7 +56,8 @@ def plant_apply(
     words: tuple[str, ...] = (),
     index: bool = False,
     maps: tuple[Map, ...] = (Map.FORWARD,),
+    primary: Map = Map.FORWARD,
 ) -> Fault:
     """Plant a fault that is more than a replaced step."""
-    offered = Capabilities(EVERYTHING.ndims, EVERYTHING.dtypes, EVERYTHING.features, maps, EVERYTHING.work_limit)
+    offered = replace(EVERYTHING, maps=maps, primary=primary)
     return Fault(name, kind, Engine(name, offered, apply), words, index)

@@ -102,7 +102,7 @@ def _first_failure(engine: Engine, law: str, seed: int) -> tuple[int, str]:
 
 def _speaks_of(law: Law, engine: Engine) -> bool:
     """Whether an engine has the modes that a law speaks of, and a law's cases don't take minutes."""
-    return (not law.modes or law.modes in engine.modes) and not law.slow
+    return law.can_call(engine) and not law.slow
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convcheck.engines.base import Engine
-from convcheck.selftest.correct import libraries, modes, orders, shapes, transforms
+from convcheck.selftest.correct import layers, libraries, modes, orders, shapes, transforms, transposed
 
 __all__ = ["CORRECT"]
 
@@ -13,4 +13,6 @@ CORRECT: tuple[Engine, ...] = (
     *transforms.ENGINES,
     *libraries.ENGINES,
     *modes.ENGINES,
+    *transposed.ENGINES,
+    *layers.ENGINES,
 )

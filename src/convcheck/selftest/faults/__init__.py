@@ -10,6 +10,7 @@ from convcheck.selftest.faults import (
     contract,
     geometry,
     kernels,
+    layers,
     layouts,
     memory,
     mixing,
@@ -19,6 +20,7 @@ from convcheck.selftest.faults import (
     sizes,
     specials,
     state,
+    transposed,
     values,
 )
 
@@ -41,4 +43,6 @@ FAULTS: tuple[Fault, ...] = (
     *narrow.FAULTS,
     *backward.FAULTS,
     *modes.FAULTS,
+    *transposed.FAULTS,
+    *layers.FAULTS,
 )

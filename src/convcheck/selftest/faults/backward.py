@@ -116,7 +116,7 @@ EITHER: dict[str, tuple[bool, dict[str, Any]]] = {
         {"take": layouts.misread("a", layouts.as_contiguous, layouts.is_channels_last)},
     ),
 }
-_OF_INPUT: dict[str, tuple[bool, dict[str, Any]]] = {
+OF_INPUT: dict[str, tuple[bool, dict[str, Any]]] = {
     "kernel-flipped": (True, {"take": kernels.flipped()}),
     "kernel-flipped-along-last-axis": (True, {"take": kernels.flipped(-1)}),
     "filters-reversed": (True, {"take": mixing.reordered("b", 0, lambda _, n: np.arange(n)[::-1])}),
@@ -216,6 +216,6 @@ def _of(on: Map, table: dict[str, tuple[bool, dict[str, Any]]]) -> list[Fault]:
 FAULTS: tuple[Fault, ...] = (
     *(fault for on in LETTERS for fault in _of(on, EITHER)),
     *(_backward(on, name, apply) for on in LETTERS for name, apply in _more(on).items()),
-    *_of(Map.GRAD_INPUT, _OF_INPUT),
+    *_of(Map.GRAD_INPUT, OF_INPUT),
     *_of(Map.GRAD_WEIGHT, _OF_WEIGHT),
 )

@@ -45,12 +45,12 @@ def _ones(call: Call) -> Sizes:
     return (1,) * call.ndim
 
 
-def _moved(distance: Callable[[Call, int], Any]) -> Callable[[Call, int], Array]:
+def moved(distance: Callable[[Call, int], Any]) -> Callable[[Call, int], Array]:
     """Read so many positions further on, along each axis."""
     return lambda call, axis: inside(call, axis, raw(call, axis) + distance(call, axis))
 
 
-def _rest(call: Call, axis: int) -> int:
+def rest(call: Call, axis: int) -> int:
     """Positions that the stride leaves over at the far end."""
     return int((call.size[axis] + sum(call.padding[axis]) - call.reach[axis]) % call.stride[axis])
 
@@ -97,7 +97,7 @@ def _exchanged(call: Call) -> Call:
 
 def _extended(call: Call) -> Call:
     """Output sizes rounded up where the stride leaves positions over."""
-    return call.replace(output=tuple(o + (_rest(call, a) > 0) for a, o in enumerate(call.output)))
+    return call.replace(output=tuple(o + (rest(call, a) > 0) for a, o in enumerate(call.output)))
 
 
 def _shortened(call: Call) -> Call:
@@ -122,8 +122,8 @@ def last(what: str, axis: int = -1) -> Callable[[Call, Operands, Array], Array]:
     return give
 
 
-def _leaves_rest(call: Call) -> bool:
-    return any(_rest(call, axis) for axis in range(call.ndim))
+def _leaves_a_rest(call: Call) -> bool:
+    return any(rest(call, axis) for axis in range(call.ndim))
 
 
 def _several_columns(call: Call) -> bool:
@@ -157,8 +157,8 @@ FAULTS: tuple[Fault, ...] = (
     ),
     _plant_stride("stride-ignored-in-the-size-too", see=sized(stride=_ones)),
     _plant_stride("stride-from-first-axis-in-the-size-too", see=sized(stride=_STRIDES["stride-from-first-axis"])),
-    _plant_stride("stride-counted-from-the-far-end", table=_moved(_rest)),
-    _plant_stride("stride-counted-from-inside-the-input", table=_moved(_phase)),
+    _plant_stride("stride-counted-from-the-far-end", table=moved(rest)),
+    _plant_stride("stride-counted-from-inside-the-input", table=moved(_phase)),
     _plant_stride("stride-and-dilation-exchanged", see=_exchanged),
     *(_plant_dilation(name, see=spread(change)) for name, change in _DILATIONS.items()),
     *_conditional(
@@ -168,10 +168,8 @@ FAULTS: tuple[Fault, ...] = (
         ("grouped", "strided", "depthwise", "of-one-axis", "of-several-images"),
     ),
     _plant_dilation("dilation-ignored-in-the-size-too", see=sized(dilation=_ones)),
-    _plant_dilation("dilation-about-the-centre", table=_moved(_centred)),
-    _plant_dilation(
-        "dilation-about-the-centre-when-strided", table=table_when(CONDITIONS["strided"], _moved(_centred))
-    ),
+    _plant_dilation("dilation-about-the-centre", table=moved(_centred)),
+    _plant_dilation("dilation-about-the-centre-when-strided", table=table_when(CONDITIONS["strided"], moved(_centred))),
     plant("output-size-rounded-up", "stride", words=("output size rounded up",), index=True, see=_extended),
     plant("output-one-short", "index", words=("last output is missing",), index=True, see=_shortened),
     plant(
@@ -198,7 +196,7 @@ FAULTS: tuple[Fault, ...] = (
             "stride",
             words=_last_words(what),
             index=True,
-            give=when(_leaves_rest, last(what, 2)),
+            give=when(_leaves_a_rest, last(what, 2)),
         )
         for what in ("zero", "repeated")
     ),

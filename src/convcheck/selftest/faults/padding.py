@@ -12,7 +12,7 @@ from convcheck.selftest.call import Call
 from convcheck.selftest.fault import Fault, plant
 from convcheck.selftest.faults.conditions import CONDITIONS, table_when, when
 
-__all__ = ["FAULTS", "outside", "padded", "replicate"]
+__all__ = ["FAULTS", "circular", "outside", "padded", "reflect", "replicate"]
 
 Array = np.ndarray[Any, Any]
 Pairs = tuple[tuple[int, int], ...]

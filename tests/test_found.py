@@ -1,0 +1,30 @@
+"""What convcheck found in released libraries is still so; a test that fails says that it was mended."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+FOUND = Path(__file__).parents[1] / "examples" / "found"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(f"found_{name}", FOUND / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_script_is_listed():
+    listed = (FOUND / "README.md").read_text()
+    assert [path.name for path in FOUND.glob("*.py") if f"]({path.name})" not in listed] == []
+
+
+def test_torch_refuses_a_dilation_of_0_for_one_image_and_accepts_it_for_two():
+    torch = pytest.importorskip("torch")
+    if not torch.backends.mkldnn.is_available() or torch.__version__ < "2.13":
+        pytest.skip("found in torch 2.13 with oneDNN")
+    found = load("torch_conv_transpose_dilation_zero")
+    assert [found.accepted(images) for images in (1, 2)] == [False, True]
