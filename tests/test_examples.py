@@ -13,7 +13,8 @@ import pytest
 from convcheck.reference import corr2d
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-NAMES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
+KERNELS = {"cpp_conv", "numba_conv", "triton_conv"}  # tested in test_kernels.py
+NAMES = sorted({path.stem for path in EXAMPLES.glob("*.py")} - KERNELS)
 NEED_TORCH = {"learn_a_kernel"}
 
 
