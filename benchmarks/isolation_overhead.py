@@ -1,0 +1,136 @@
+"""What it costs to judge in worker processes, and what a second worker brings.
+
+Every slice of a run is judged in this process and in one worker, in turns, the first going first every other time, so
+that whatever else the machine does hits both; both compute with one thread. The law work is what a slice takes where it
+is judged; the whole adds what passes between the processes and the supervisor's watch, in seconds on the clock and in
+seconds of processors. Start-up is left out. Then whole runs are made with one worker and with two, also in turns, and
+their reports are compared; where processors are shared, the workers at work at a time tell more than the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import psutil
+
+import convcheck
+from convcheck.backend import Backend, InProcess, Job
+from convcheck.engines import engine_of
+from convcheck.isolation.backend import Isolated
+from convcheck.isolation.supervisor import Limits
+from convcheck.laws import LAWS
+from convcheck.plan import PROFILES, Slice
+from convcheck.report.document import document
+
+TARGET, SEED = "torch.nn.functional:conv2d", 0
+FOREVER = float("inf")
+#: as in workers
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds that a slice took: of its law work, in all on the clock, and in all of processors."""
+
+    work: float
+    whole: float
+    processors: float
+
+
+def processors() -> float:
+    """Seconds that this process and those that it started have computed so far."""
+    spent = time.process_time()
+    for child in psutil.Process().children(recursive=True):
+        try:
+            spent += sum(child.cpu_times()[:2])
+        except psutil.Error:
+            continue
+    return spent
+
+
+def cost(backend: Backend, job: Job, part: Slice) -> Cost:
+    alone = Job(job.law, [part])
+    start, before = time.perf_counter(), processors()
+    for _ in backend.judge([alone], FOREVER, lambda _: False):
+        pass
+    return Cost(alone.done[part].seconds, time.perf_counter() - start, processors() - before)
+
+
+def paired(profile: str) -> Iterator[tuple[str, Cost, Cost]]:
+    """Judge every slice in both ways: law, cost in this process, cost in a worker."""
+    plan = PROFILES[profile]
+    here: Backend = InProcess(engine_of(TARGET), plan, SEED)
+    there = Isolated(TARGET, {}, plan, SEED, workers=1, limits=Limits())
+    try:
+        parts = [(job, part) for job in (Job.of(here.engine, law, plan) for law in LAWS) for part in job.parts]
+        for number, (job, part) in enumerate(parts):
+            order: list[Backend] = [here, there] if number % 2 else [there, here]
+            costs = {id(backend): cost(backend, job, part) for backend in order}
+            yield job.law.name, costs[id(here)], costs[id(there)]
+    finally:
+        there.close()
+
+
+def overhead(profile: str, costliest: int) -> None:
+    pairs = list(paired(profile))
+    print(f"{len(pairs)} slices of profile {profile} in this process, and in one worker:\n")
+    print(f"{'':<12}  {'here':>8}  {'worker':>8}  {'ratio':>6}  {'median':>6}")
+    figures: dict[str, Callable[[Cost], float]] = {
+        "law work": lambda c: c.work, "whole": lambda c: c.whole, "processors": lambda c: c.processors,
+    }  # fmt: skip
+    for name, of in figures.items():
+        here, there = (sum(map(of, side)) for side in ([p[1] for p in pairs], [p[2] for p in pairs]))
+        ratios = [of(there) / of(here) for _, here, there in pairs if of(here) > 0]
+        print(f"{name:<12}  {here:>7.1f}s  {there:>7.1f}s  {there / here:>6.2f}  {median(ratios):>6.2f}")
+    more: dict[str, float] = {}
+    for law, one, other in pairs:
+        more[law] = more.get(law, 0.0) + other.processors - one.processors
+    dear = sorted(more.items(), key=lambda item: -item[1])[:costliest]
+    print("\nmost of the difference:", ", ".join(f"{law} {seconds:+.2f}s" for law, seconds in dear))
+
+
+def report_of(workers: int, profile: str) -> tuple[float, float, dict[str, Any]]:
+    """Seconds on the clock from start to end, seconds of law work, and the report without its times."""
+    start = time.perf_counter()
+    report = convcheck.verify(TARGET, profile=profile, seed=SEED, isolate=True, workers=workers)
+    seconds = time.perf_counter() - start
+    whole = document(report, {}, lambda _: "")
+    for timed in (whole, *whole["laws"]):
+        del timed["seconds"]
+    return seconds, sum(result.seconds for result in report.results), whole
+
+
+def speedup(profile: str, rounds: int) -> None:
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+    print(f"\nprofile {profile} with one worker and with two, {rounds} times in turns, {load}:\n")
+    runs = [(report_of(1, profile), report_of(2, profile)) for _ in range(rounds)]
+    (one, two), work = ([sum(run[side][i] for run in runs) / rounds for side in (0, 1)] for i in (0, 1))
+    print(f"one worker {one:.1f} s, two {two:.1f} s: {one / two:.2f} times as fast")
+    print(f"workers at work at a time: {work[0] / one:.2f} and {work[1] / two:.2f}")
+    same = all(run[side][2] == runs[0][0][2] for run in runs for side in (0, 1))
+    print(f"reports are {'equal but for times' if same else 'NOT equal'}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--profile", choices=list(PROFILES), default="gate", help="smoke is quick (gate)")
+    parser.add_argument("--rounds", type=int, default=2, help="runs with each number of workers; 0: none (2)")
+    parser.add_argument("--skip-overhead", action="store_true")
+    given = parser.parse_args()
+    if not ONE_THREAD.items() <= os.environ.items():  # which libraries read when they are imported
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ONE_THREAD)  # noqa: S606
+    if not given.skip_overhead:
+        overhead(given.profile, costliest=8)
+    if given.rounds:
+        speedup(given.profile, given.rounds)
+
+
+if __name__ == "__main__":
+    main()
