@@ -197,6 +197,9 @@ class _Run:
             return unasked
         if law.requires and not _importable(law.requires):
             return f"{law.requires} is not installed"
+        lacking = law.lacks(self.engine)
+        if lacking:
+            return f"the target offers no {lacking}"
         offered = self.engine.capabilities
         spaces = [Space.of(offered, law, m) for m in law.maps_of(offered)]
         if not spaces:

@@ -19,15 +19,16 @@ from convcheck.engines.base import FEATURES, Capabilities, Engine
 from convcheck.engines.modes import Mode
 from convcheck.engines.modules import PADDING_MODES, RELOADED
 from convcheck.examine import examine
-from convcheck.laws import BY_NAME, LAWS, algebra, contract, definition, geometry, locality, modes, symmetry
+from convcheck.laws import BY_NAME, LAWS, algebra, contract, definition, geometry, gradients, locality, modes, symmetry
 from convcheck.laws.arrangement import stuff
 from convcheck.laws.law import Law
 from convcheck.operands import Operands
 from convcheck.plan import Profile, cases_of, slices
 from convcheck.problem import Map, Problem
 from convcheck.reference import maps
+from convcheck.selftest.derivatives import by_maps
 
-CHAPTERS = (definition, geometry, symmetry, algebra, locality, contract, modes)
+CHAPTERS = (definition, geometry, symmetry, algebra, locality, gradients, contract, modes)
 DTYPES_HERE = ("f32", "f64", "f16", "bf16", "i32")
 OFFERED = Capabilities((1, 2, 3), DTYPES_HERE, frozenset(FEATURES), tuple(Map), work_limit=2_000)
 FEW = Profile("few", pairs=False, triples=False, random=40, certifying=40, search=0)
@@ -302,6 +303,11 @@ def flat_when_empty(problem, _, y):
     return y if problem.batch else y.ravel()
 
 
+def expanded_taken_for_ones(which, problem, operands):
+    number = not any(operands.a.strides) and operands.a.size > 1
+    return right(which, problem, operands._replace(a=np.ones_like(operands.a)) if number else operands)
+
+
 def exiting(*_):
     raise SystemExit(1)
 
@@ -360,6 +366,16 @@ FAULTS = {
     "local": result(seeing_everything),
     "nan-propagates": first(nan_as_zero),
     "inf-propagates": first(infinity_as_largest),
+    "adjoint": result(one_more),
+    "bias-gradient": result(last_column_zero),
+    "gradients-together": every_third_call_wrong,
+    "gradients-touch-nothing": result(input_scratched),
+    "batch-gradients": first(first_image_lost),
+    "zero-upstream": result(one_more),
+    "expanded-upstream": expanded_taken_for_ones,
+    "double-backward": result(rolled),
+    "gradients-accumulate": result(one_more),
+    "learns-kernel": result(rolled),
     "shape-dtype-kept": result(float64_always),
     "inputs-untouched": result(input_scratched),
     "output-owned": one_buffer_a_shape,
@@ -387,7 +403,8 @@ def fault_of(name):
 
 
 def outcomes(apply, law, which, offered=OFFERED, numerics=None):
-    engine = Engine("planted", offered, apply, layer=getattr(apply, "ways", None) or ways_of(apply))
+    derivatives = by_maps(apply) if offered.maps == tuple(Map) else None
+    engine = Engine("planted", offered, apply, derivatives, layer=getattr(apply, "ways", None) or ways_of(apply))
     if law.modes:  # the plain call is right, and a mode may not be
         passed = (lambda *given: np.array([apply(*given) is not None])) if law.modes == "opcheck" else apply
         engine = engine.replace(apply=right, modes={law.modes: (Mode("planted", passed),)})
@@ -464,7 +481,7 @@ def by_fft(which, problem, operands):
     return np.ascontiguousarray(y.astype(DTYPES[problem.dtype].numpy))
 
 
-@pytest.mark.parametrize("law", [law for law in LAWS if not law.direct], ids=lambda law: law.name)
+@pytest.mark.parametrize("law", [law for law in LAWS if not (law.direct or law.derived)], ids=lambda law: law.name)
 def test_every_law_that_is_not_about_direct_sums_holds_for_an_fft_that_says_so(law):
     skip_without(law)
     floats = Capabilities((1, 2, 3), ("f32", "f64"), frozenset(FEATURES), work_limit=2_000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convcheck.laws import algebra, contract, definition, geometry, locality, modes, symmetry
+from convcheck.laws import algebra, contract, definition, geometry, gradients, locality, modes, symmetry
 from convcheck.laws.law import Law
 
 __all__ = ["BY_NAME", "LAWS", "Law"]
@@ -13,6 +13,7 @@ LAWS: tuple[Law, ...] = (
     *symmetry.LAWS,
     *algebra.LAWS,
     *locality.LAWS,
+    *gradients.LAWS,
     *contract.LAWS,
     *modes.LAWS,
 )

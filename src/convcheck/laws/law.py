@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Capabilities, Conv, Engine
+from convcheck.engines.gradients import offers_of
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
@@ -34,8 +35,9 @@ class Law:
     to exact operands; ``work`` bounds the multiply-adds of a problem whose law calls the target many times. ``direct``
     laws do not hold for engines that declare Winograd or FFT. ``every`` lists all problems of a law that exhausts a
     scope instead of sampling, and ``few`` samples so many problems where more would take too long. ``requires`` is a
-    library. ``own`` laws speak of the target's own call only, not of its derivatives. ``modes`` are those of an engine
-    that the law speaks of, as `Engine.modes` calls them; ``slow`` laws are judged nightly, or where they are named.
+    library. ``own`` laws speak of the target's own call only, ``derived`` ones of its derivatives only, of which
+    ``offers`` names what the law needs (`convcheck.engines.gradients`). ``modes`` are those of an engine that the law
+    speaks of, as `Engine.modes` calls them; ``slow`` laws are judged nightly, or where they are named.
     ``valueless`` laws speak of shapes and types alone. ``layer`` names ways to call a layer (`Engine.layer`), of which
     the law needs one.
     """
@@ -52,6 +54,8 @@ class Law:
     every: Callable[[Capabilities], Iterator[Problem]] | None = None
     requires: str = ""
     own: bool = False
+    derived: bool = False
+    offers: str = ""
     modes: str = ""
     few: int = 0
     slow: bool = False
@@ -71,7 +75,13 @@ class Law:
 
     def maps_of(self, offered: Capabilities) -> tuple[Map, ...]:
         """Maps of an engine that the law speaks of."""
-        return tuple(m for m in self.maps if m in offered.maps and (not self.own or m is offered.primary))
+        left_out = {True: self.derived, False: self.own}
+        return tuple(m for m in self.maps if m in offered.maps and not left_out[m is offered.primary])
+
+    def lacks(self, engine: Engine) -> str:
+        """What the law needs and an engine's derivatives do not offer, or an empty string."""
+        offered = offers_of(engine.derivatives, engine.capabilities.primary)
+        return "" if not self.offers or self.offers in offered else self.offers
 
     @property
     def equation(self) -> str:

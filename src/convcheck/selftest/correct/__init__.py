@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convcheck.engines.base import Engine
-from convcheck.selftest.correct import layers, libraries, modes, orders, shapes, transforms, transposed
+from convcheck.selftest.correct import backwards, layers, libraries, modes, orders, shapes, transforms, transposed
 
 __all__ = ["CORRECT"]
 
@@ -14,5 +14,6 @@ CORRECT: tuple[Engine, ...] = (
     *libraries.ENGINES,
     *modes.ENGINES,
     *transposed.ENGINES,
+    *backwards.ENGINES,
     *layers.ENGINES,
 )

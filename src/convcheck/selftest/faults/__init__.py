@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from convcheck.selftest.fault import Fault
 from convcheck.selftest.faults import (
+    autograd,
     backward,
     caches,
     combined,
@@ -45,4 +46,5 @@ FAULTS: tuple[Fault, ...] = (
     *modes.FAULTS,
     *transposed.FAULTS,
     *layers.FAULTS,
+    *autograd.FAULTS,
 )
