@@ -88,7 +88,7 @@ class Slice:
 
 def slices(engine: Engine, laws: tuple[Law, ...], profile: Profile) -> Iterator[Slice]:
     """All slices of a run, law by law in the order of the book."""
-    for law in (law for law in laws if not law.lacks(engine)):
+    for law in laws:
         for which in law.maps_of(engine.capabilities):
             for stream, count in _streams(engine, law, which, profile).items():
                 for start in range(0, count, CHUNK):

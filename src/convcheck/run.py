@@ -197,9 +197,6 @@ class _Run:
             return unasked
         if law.requires and not _importable(law.requires):
             return f"{law.requires} is not installed"
-        lacking = law.lacks(self.engine)
-        if lacking:
-            return f"the target offers no {lacking}"
         offered = self.engine.capabilities
         spaces = [Space.of(offered, law, m) for m in law.maps_of(offered)]
         if not spaces:
@@ -213,6 +210,8 @@ class _Run:
             return "the device has no values"
         if law.modes and law.modes not in self.engine.modes:
             return LACKING.get(law.modes if self.engine.modes else "", "the target takes no torch tensors")
+        if lacking := law.lacks(self.engine):
+            return f"the target offers no {lacking}"
         if not law.can_call(self.engine):
             return f"the target is no layer that can be {' or '.join(law.layer)}"
         if law.slow and not (self.named or self.profile.name == "nightly"):

@@ -76,7 +76,7 @@ def test_a_transposed_convolution_conforms():
     assert (report.ok, [r.judged > 0 for r in report.results]) == (True, [True, True])
 
 
-def test_a_kernel_flipped_is_found():
+def test_a_kernel_flipped_is_found_and_told_as_such():
     report = verify(
         lambda x, w, stride=1, padding=0: scattered(x, w[:, :, ::-1, ::-1], stride, padding),
         style="transposed",
@@ -84,4 +84,4 @@ def test_a_kernel_flipped_is_found():
         profile="smoke",
         laws=["definition"],
     )
-    assert not report.ok
+    assert [violation.words for violation in report.violations] == ["kernel flipped"]

@@ -76,7 +76,9 @@ def test_a_layer_differentiable_once_is_not_judged_on_second_derivatives():
 
 
 def test_a_law_says_what_the_target_does_not_offer():
-    report = verify(lambda x, w: x * w, ndim=1, dtypes=("f32",), laws=["double-backward", "bias-gradient"])
+    report = verify(
+        lambda x, w: x * w, array="numpy", ndim=1, dtypes=("f32",), laws=["double-backward", "bias-gradient"]
+    )
     assert {r.reason for r in report.results} == {
         "the target offers no second derivatives",
         "the target offers no gradient by a bias",
@@ -85,7 +87,7 @@ def test_a_law_says_what_the_target_does_not_offer():
 
 def test_a_case_replays_as_skipped_where_nothing_is_differentiated():
     line = "double-backward@grad_input f32 n1 g1 c1 o1 i3 k2 s1 p0 d1 gy=ramp w=ramp"
-    assert replay(lambda x, w: x * w, line, ndim=1).skipped == "the target offers no second derivatives"
+    assert replay(lambda x, w: x * w, line, array="numpy", ndim=1).skipped == "the target offers no second derivatives"
 
 
 @pytest.mark.parametrize("law", gradients.LAWS, ids=lambda law: law.name)

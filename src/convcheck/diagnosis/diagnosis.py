@@ -53,7 +53,8 @@ def diagnose(engine: Engine, problem: Problem, which: Map = Map.FORWARD) -> Diag
             found = _diagnose(Conv(engine, which), problem)
         except UnsupportedError as error:
             found = Diagnosis(f"takes a problem once, and not the next time: {error}", known=False)
-    return found if which is Map.FORWARD else replace(found, words=f"{which}: {found.words}")
+    own = which is engine.capabilities.primary
+    return found if own else replace(found, words=f"{which}: {found.words}")
 
 
 def _diagnose(conv: Conv, problem: Problem) -> Diagnosis:
@@ -115,7 +116,9 @@ def _explained(conv: Conv, wrong: Sequence[Observation], observations: Sequence[
 def _explain(
     conv: Conv, failing: Sequence[Observation], right: Sequence[Observation], *, pairs: bool = False
 ) -> Explanation | None:
-    return explain(Scope(conv.map, failing[0].problem.ndim, conv.engine.convention, failing), right, pairs=pairs)
+    own = conv.map is conv.engine.capabilities.primary
+    scope = Scope(conv.map, failing[0].problem.ndim, conv.engine.convention, failing, own=own)
+    return explain(scope, right, pairs=pairs)
 
 
 def _condition(observations: Sequence[Observation]) -> str:

@@ -36,7 +36,7 @@ def adjoint(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """
     primary, role = conv.engine.capabilities.primary, conv.map.result
     values = filled(conv.map, problem, operands)
-    got = Differentiated(conv).gradients(problem, values, (primary.result, role))
+    got = Differentiated(conv).gradients(problem, _copied(values), (primary.result, role))
     left, right = (np.sum(wide(got[r]) * wide(values[r])) for r in (primary.result, role))
     return Claim(
         np.array([left]),
@@ -79,6 +79,11 @@ def _with_bias(conv: Conv, problem: Problem, operands: Operands) -> tuple[Proble
     return biased, filled(conv.map, problem, operands) | {role: make(biased, role, Fill("dense", 3))}
 
 
+def _copied(values: dict[str, Array]) -> dict[str, Array]:
+    """Values that a target may spoil, which `gradients_touch_nothing` alone is to find."""
+    return {role: array.copy() for role, array in values.items()}
+
+
 def gradients_together(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """A gradient is the same, whichever others are asked for with it."""
     offered, role = conv.engine.capabilities, conv.map.result
@@ -92,14 +97,14 @@ def gradients_together(conv: Conv, problem: Problem, operands: Operands) -> Clai
     if not asked:
         raise UnsupportedError(f"{conv.engine.name} offers one gradient only")
     alone = conv(problem, *operands).copy()
-    together = [known.gradients(*each)[role] for each in asked]
+    together = [known.gradients(p, _copied(given), wanted)[role] for p, given, wanted in asked]
     return Claim(np.stack(together), np.stack([alone] * len(asked)), 2 * conv.slack(problem, operands))
 
 
 def gradients_touch_nothing(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """x, w and gy have the same bits after going back as before, also those that a gradient does not depend on."""
     known = Differentiated(conv)
-    values = {role: array.copy() for role, array in filled(conv.map, problem, operands).items()}
+    values = _copied(filled(conv.map, problem, operands))
     before = flat(*(bits(array) for array in values.values())).copy()
     known.gradients(
         problem, values, [r for r in conv.engine.capabilities.primary.roles if r in known.derivatives.roles]

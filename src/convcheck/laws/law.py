@@ -69,9 +69,8 @@ class Law:
 
     def can_call(self, engine: Engine) -> bool:
         """Whether an engine can be called in the ways that the law speaks of."""
-        return (not self.modes or self.modes in engine.modes) and (
-            not self.layer or any(way in engine.layer for way in self.layer)
-        )
+        of_layer = not self.layer or any(way in engine.layer for way in self.layer)
+        return of_layer and (not self.modes or self.modes in engine.modes) and not self.lacks(engine)
 
     def maps_of(self, offered: Capabilities) -> tuple[Map, ...]:
         """Maps of an engine that the law speaks of."""

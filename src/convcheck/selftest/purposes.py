@@ -45,6 +45,8 @@ PURPOSES: dict[str, str] = {
     "stateless": "diagnosis: whatever a call leaves behind for the next",
     "deterministic": "diagnosis: chance, bit for bit on floats",
     "inputs-untouched": "diagnosis: operands or the memory around them written to",
+    "batch-gradients": "diagnosis: the batch alone; oracle-free",
+    "learns-kernel": "oracle-free: what a gradient is for",
     "compiled-agrees": "minutes: the selftest leaves it out, and its tests plant what it finds",
     "survives": "speed: the place where crashes and hangs are reported",
 }

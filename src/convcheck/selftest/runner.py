@@ -20,6 +20,7 @@ from convcheck.plan import PROFILES, cases_of, slices
 from convcheck.run import verify
 from convcheck.selftest import CORRECT, FAULTS
 from convcheck.selftest.base import BASE
+from convcheck.selftest.derivatives import by_maps
 from convcheck.selftest.explained import Explained
 from convcheck.selftest.fault import Fault
 
@@ -108,7 +109,7 @@ def _speaks_of(law: Law, engine: Engine) -> bool:
 @cache
 def _table(offered: Capabilities, law: str, seed: int) -> tuple[Case, ...]:
     """Cases of a law for engines that take the same and declare nothing: most planted faults share them."""
-    engine = Engine("planted", offered, BASE, modes={BY_NAME[law].modes: ()})
+    engine = Engine("planted", offered, BASE, by_maps(BASE), modes={BY_NAME[law].modes: ()})
     profile = LAYOUTS_TWICE if BY_NAME[law].fills == "layouts" else TABLE
     parts = slices(engine, (BY_NAME[law],), profile)
     return tuple(case for part in parts for case in cases_of(engine, part, profile, seed))

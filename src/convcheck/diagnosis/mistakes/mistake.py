@@ -26,12 +26,16 @@ class Mistake(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """For what mistakes are listed: a map, a number of axes, a convention, and the wrong results, simplest first."""
+    """For what mistakes are listed: a map, a number of axes, a convention, and the wrong results, simplest first.
+
+    ``own`` says that the map is the target's own call, which for a transposed convolution is that of a gradient.
+    """
 
     which: Map
     ndim: int
     convention: str
     failing: Sequence[Observation]
+    own: bool = True
 
 
 #: mistakes of one kind, in the order in which they are preferred

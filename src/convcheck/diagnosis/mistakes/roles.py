@@ -41,12 +41,16 @@ def flips(scope: Scope) -> Iterator[Mistake]:
 
 
 def _flip_words(scope: Scope, axes: tuple[int, ...]) -> str:
-    """A gradient of the input needs the kernel flipped, so that there the mistake is to leave it as it is."""
+    """A gradient of the input needs the kernel flipped, so that there the mistake is to leave it as it is.
+
+    A transposed convolution computes the same, but one thinks of it as adding the kernel up where each input stands.
+    """
     if len(axes) == scope.ndim and scope.which is Map.FORWARD:
         kinds = ("convolution", "cross-correlation")
         got, wanted = kinds if scope.convention == "correlation" else kinds[::-1]
         return f"computes {got}, not {wanted}: kernel flipped"
-    words = {Map.FORWARD: "kernel flipped", Map.GRAD_INPUT: "kernel not flipped", Map.GRAD_WEIGHT: "result flipped"}
+    of_input = "kernel flipped" if scope.own else "kernel not flipped"
+    words = {Map.FORWARD: "kernel flipped", Map.GRAD_INPUT: of_input, Map.GRAD_WEIGHT: "result flipped"}
     return along(words[scope.which], axes, scope.ndim)
 
 
