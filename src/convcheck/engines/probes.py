@@ -96,6 +96,9 @@ class Prober:
         kernels = self._settle_kernels(caller, problem)
         kept = wanted.dtypes or self._settle_dtypes(caller, problem, ndims)
         self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
+        if self.signature.buffer:
+            given = "always" if self.signature.buffer == "required" else "for every second size of the result"
+            self.notes.append(f"output buffer: poisoned, given {given}")
         numerics = self._settle_numerics(caller, problem, kept, features, wanted)
         if numerics.normwise and not wanted.dtypes:
             kept = tuple(d for d in kept if DTYPES[d].kind == "f")

@@ -28,12 +28,14 @@ ALIASES = {
 class Signature:
     """The first arguments are the arrays; ``names`` maps convcheck's names of the others to the function's.
 
-    ``positional`` lists, in order, the others that can only be given by position.
+    ``positional`` lists, in order, the others that can only be given by position; ``buffer`` says whether ``out``,
+    into which the result is written, is ``optional`` or ``required`` (empty: there is none).
     """
 
     arrays: tuple[str, ...]
     names: dict[str, str]
     positional: tuple[str, ...] = ()
+    buffer: str = ""
 
     def arguments(self, given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Positional and keyword arguments for what is given under convcheck's names."""
@@ -63,8 +65,11 @@ def read_signature(
         raise UsageError(f"{label} takes {_list(parameters)}: {what}")
     names: dict[str, str] = {}
     positional: list[str] = []
+    buffer = ""
     for parameter in (p for p in parameters if p not in fixed[:arrays]):
         role = next((r for r, aliases in ALIASES.items() if parameter.name.lower() in aliases), None)
+        if arrays == 2 and parameter.name == "out":
+            role, buffer = "out", "required" if parameter.default is parameter.empty else "optional"
         if role is not None:
             names[role] = parameter.name
             if parameter.kind is parameter.POSITIONAL_ONLY:
@@ -78,7 +83,7 @@ def read_signature(
                 f"{label} needs an argument {parameter.name!r}, which is none of {', '.join(ALIASES)};"
                 " wrap it in a function that fixes it"
             )
-    return Signature(tuple(p.name for p in fixed[:arrays]) or ("x", "w"), names, tuple(positional))
+    return Signature(tuple(p.name for p in fixed[:arrays]) or ("x", "w"), names, tuple(positional), buffer)
 
 
 def _parameters(function: Callable[..., Any], label: str) -> list[inspect.Parameter]:

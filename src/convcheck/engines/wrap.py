@@ -15,6 +15,7 @@ from convcheck.dtypes import DTYPES
 from convcheck.engines.arrays import ArrayKind, as_numpy, kind_named
 from convcheck.engines.backward import read_backward
 from convcheck.engines.base import Capabilities, Engine
+from convcheck.engines.buffers import has_its_turn, poisoned
 from convcheck.engines.differentiation import described, found_again, sought
 from convcheck.engines.gradients import Derivatives, apply_of
 from convcheck.engines.modes import modes_of
@@ -53,23 +54,32 @@ class Caller:
         """The map that a call computes: a transposed convolution is the gradient of one by its input."""
         return Map.GRAD_INPUT if self.style == "transposed" else Map.FORWARD
 
-    def __call__(self, problem: Problem, x: Any, w: Any, bias: Any | None) -> Any:
-        """Call the function on native arrays of the problem's shapes, whatever its style; a native result."""
+    def __call__(self, problem: Problem, x: Any, w: Any, bias: Any | None, *, buffered: bool = False) -> Any:
+        """Call the function on native arrays of the problem's shapes, whatever its style; a native result.
+
+        ``buffered`` calls give it an output buffer also where it needs none.
+        """
         defaults = _defaults(problem)
         given: dict[str, Any] = {} if bias is None else {"bias": bias}
         if any(getattr(problem, name) != value for name, value in defaults.items()):
             named = [name for name in (*defaults, "output_padding") if name in self.signature.names]
             given |= {name: self.spell(name, problem) for name in named}
+        if buffered or self.signature.buffer == "required":
+            out = poisoned(self.primary, problem)
+            given["out"] = self.kind.to_native(out[0, 0] if self.style == "bare" else out)
         if self.style == "bare":
             x, w = x[0, 0], w[0, 0]
         args, kwargs = self.signature.arguments(given)
-        result = self.function(x, w, *args, **kwargs)
+        result: Any = self.function(x, w, *args, **kwargs)
+        if result is None and "out" in given:
+            result = given["out"]
         return result[None, None] if self.style == "bare" and self.kind.owns(result) else result
 
     def on_numpy(self, problem: Problem, operands: Operands) -> Array:
         """Call the function on NumPy arrays; a NumPy result."""
         a, b, bias = (None if o is None else self.kind.to_native(o) for o in operands)
-        return as_numpy(self.kind, self(problem, a, b, bias))
+        buffered = bool(self.signature.buffer) and has_its_turn(self.primary, problem)
+        return as_numpy(self.kind, self(problem, a, b, bias, buffered=buffered))
 
     def spell(self, name: str, problem: Problem) -> Any:
         """One parameter in the form that the function takes; in turn, where it takes an int and a tuple."""
@@ -257,7 +267,7 @@ def _uses(function: Callable[..., Any], library: str) -> bool:
 def _styles_of(label: str, signature: Signature) -> list[str]:
     if "output_padding" in signature.names or "transpose" in label.lower():
         return ["transposed"]
-    return ["functional", "bare"] if signature.names else ["bare", "functional"]
+    return ["functional", "bare"] if signature.names.keys() - {"out"} else ["bare", "functional"]
 
 
 def _ndims_of(label: str) -> tuple[int, ...]:
