@@ -85,3 +85,9 @@ def test_memory_around_the_values_holds_the_telltale(layout):
 def test_the_telltale_fits_into_a_byte():
     array = arrange(np.zeros((2, 3), np.int8), "strided")
     assert set(np.unique(array.base).tolist()) == {0, TELLTALE % 128}
+
+
+def test_gaps_of_a_large_array_lie_along_its_last_axis_alone():
+    array = np.zeros((40, 50, 10, 10, 10), np.int8)
+    view = arrange(array, "strided")
+    assert (view.base.size < 3 * array.size, view.strides[-1]) == (True, 2)

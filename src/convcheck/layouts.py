@@ -26,10 +26,15 @@ def _blank(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return np.full(shape, TELLTALE % 128 if dtype.itemsize == 1 else TELLTALE, dtype)
 
 
+#: elements that an array may have together with the gaps between its own
+_ROOM = 1 << 22
+
+
 def _strided(array: Array) -> Array:
-    """Every second element along each axis of a larger array."""
-    host = _blank(tuple(2 * s + 1 for s in array.shape), array.dtype)
-    view = host[tuple(slice(1, 2 * s + 1, 2) for s in array.shape)]
+    """Every second element along each axis of a larger array; of a very large one, along the last axis alone."""
+    steps = (2,) * array.ndim if array.size << array.ndim <= _ROOM else (*(1,) * (array.ndim - 1), 2)
+    host = _blank(tuple(step * s + 1 for step, s in zip(steps, array.shape, strict=True)), array.dtype)
+    view = host[tuple(slice(1, step * s + 1, step) for step, s in zip(steps, array.shape, strict=True))]
     view[...] = array
     return view
 
