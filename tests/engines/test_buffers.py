@@ -67,9 +67,11 @@ def test_what_the_buffer_held_before_shows(function, dtype):
     assert (violation.law, violation.case.problem.size) == ("definition", (1, 1))
 
 
-def test_what_is_not_written_is_told_to_be_no_number():
-    (violation,) = judge(unfinished, dtypes=("f32",)).violations
-    assert np.isnan(violation.got).all()
+@pytest.mark.parametrize("function", [accumulating, unfinished])
+def test_what_shows_is_said_to_be_the_buffers(function):
+    (violation,) = judge(function, dtypes=("f32",)).violations
+    expected = "shows what the output buffer held: not written everywhere, or not cleared before adding"
+    assert violation.words == expected
 
 
 @pytest.mark.parametrize(

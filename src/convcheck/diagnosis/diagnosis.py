@@ -138,6 +138,9 @@ def _unknown(
     lost = lost_bits(conv, first.problem) if all(_is_rounding(o) for o in wrong) else ""
     if lost:
         return Diagnosis(lost, known=True)
+    if conv.engine.buffered and all(map(_is_leftover, wrong)):
+        words = "shows what the output buffer held: not written everywhere, or not cleared before adding"
+        return Diagnosis(words, known=True, details=tuple(filter(None, details)))
     details += wrong_triples(conv, first.problem) or wrong_triples(conv, wrong[0].problem)
     return Diagnosis("no known mistake explains it", known=False, details=tuple(filter(None, details)))
 
@@ -147,6 +150,13 @@ def _is_rounding(o: Observation) -> bool:
     if o.got is None or o.got.shape != o.expected.shape:
         return False
     return bool(np.max(np.abs(o.got - o.expected), initial=0) <= np.max(np.abs(o.expected), initial=0) / 8)
+
+
+def _is_leftover(o: Observation) -> bool:
+    """Whether all that is wrong with a result is NaN, as which output buffers are poisoned."""
+    if o.got is None or o.got.shape != o.expected.shape:
+        return False
+    return bool(np.array_equal(np.where(np.isnan(o.got), o.expected, o.got), o.expected))
 
 
 def _oddity(o: Observation) -> str:

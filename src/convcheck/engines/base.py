@@ -87,8 +87,8 @@ class Engine:
     ``apply(map, problem, operands)`` takes NumPy arrays in any layout and returns what the target returned as
     a NumPy array, sharing its memory where that is possible. ``derivatives`` say how it differentiates, ``modes`` how
     else it can be called, and ``layer`` how else a layer can. Where it ``has_values`` not, shapes and types are all
-    that there is to judge. ``notes`` are what was inferred, one fact a line, and ``facts`` the same in a form from
-    which the engine is made again without asking the target.
+    that there is to judge. A ``buffered`` one may be given the memory for its result. ``notes`` are what was inferred,
+    one fact a line, and ``facts`` the same in a form from which the engine is made again without asking the target.
     """
 
     name: str
@@ -97,6 +97,7 @@ class Engine:
     derivatives: Derivatives | None = None
     modes: Modes = field(default_factory=dict)
     has_values: bool = True
+    buffered: bool = False
     layer: Mapping[str, Callable[[Problem, Operands], Array]] = field(default_factory=dict)
     convention: str = "correlation"
     numerics: Numerics = field(default_factory=Numerics)

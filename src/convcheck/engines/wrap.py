@@ -210,6 +210,7 @@ def _engine(
         derivatives=derivatives,
         modes=modes_of(caller, apply, differentiable=bool(derivatives and derivatives.accumulate)),
         has_values=caller.kind.has_values,
+        buffered=bool(caller.signature.buffer),
         convention=convention,
         numerics=_numerics(facts.numerics, primary, low=_LOW if derivatives else {}),
         layer={name: replace(caller, function=other).on_numpy for name, other in others.items()},
