@@ -34,6 +34,11 @@ def native(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1) -> torch.
     return _torch(False, x, w, bias, stride, padding, dilation, groups)
 
 
+def nnpack(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1) -> torch.Tensor:
+    """PyTorch's convolutions without oneDNN, but with NNPACK's transforms from 16 images on."""
+    return _torch(False, x, w, bias, stride, padding, dilation, groups, nnpack=True)
+
+
 def channels_last(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1) -> torch.Tensor:
     """PyTorch's convolutions of operands whose channels lie side by side."""
     layout = CHANNELS_LAST[x.ndim]
@@ -41,8 +46,9 @@ def channels_last(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1) ->
     return _torch(True, x, w, bias, stride, padding, dilation, groups)
 
 
-def _torch(onednn: bool, x: torch.Tensor, *arguments: Any) -> torch.Tensor:  # noqa: FBT001
+def _torch(onednn: bool, x: torch.Tensor, *arguments: Any, nnpack: bool = False) -> torch.Tensor:  # noqa: FBT001
     torch.backends.mkldnn.set_flags(onednn)  # and left so, since a gradient is computed later
+    torch.backends.nnpack.set_flags(nnpack)
     try:
         return CONV[x.ndim](x, *arguments)
     except RuntimeError as error:
@@ -60,6 +66,7 @@ TARGETS: dict[str, tuple[str, dict[str, Any]]] = {
     "torch": ("torch", {}),
     "torch-onednn": _of_torch("conv", 1, 2, 3, dtypes=("f32", "bf16", "f16")),
     "torch-native": _of_torch("native", 1, 2, 3, dtypes=("f32", "f64", "bf16", "f16")),
+    "torch-nnpack": _of_torch("nnpack", 1, 2, dtypes=("f32",), accuracy="normwise"),
     "torch-channels-last": _of_torch("channels_last", 2, 3, dtypes=("f32", "f64", "bf16", "f16")),
     "torch-bf16": _of_torch("conv", 1, 2, 3, dtypes=("bf16",)),
     "torch-f16": _of_torch("conv", 1, 2, 3, dtypes=("f16",)),
