@@ -7,8 +7,10 @@ import pytest
 from convcheck.engines.base import Conv
 from convcheck.engines.wrap import wrap
 from convcheck.operands import Fill, make
+from convcheck.plan import Profile
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
+from convcheck.run import verify
 
 jax = pytest.importorskip("jax")
 
@@ -47,3 +49,10 @@ def test_second_derivatives_are_the_other_maps(engine):
     found = engine.derivatives.second(PROBLEM, values, "x", direction, ("y", "w"))
     expected = [contract(Map.FORWARD, PROBLEM, direction, w), contract(Map.GRAD_WEIGHT, PROBLEM, upstream, direction)]
     assert [array.tolist() for array in found] == [array.tolist() for array in expected]
+
+
+def test_a_jax_convolution_obeys_the_laws_of_gradients(engine):
+    laws = ["definition", "adjoint", "gradients-together", "expanded-upstream", "double-backward"]
+    few = Profile("few", pairs=False, triples=False, random=3, certifying=3, search=0)
+    report = verify(engine, laws=laws, profile=few)
+    assert (report.ok, [r.judged for r in report.results]) == (True, [9, 6, 6, 6, 6])

@@ -225,10 +225,6 @@ def _lesson(problem: Problem, primary: Map) -> tuple[Problem, Array]:
     return lesson, images
 
 
-def _unstrided(problem: Problem) -> bool:
-    return max(problem.stride) == 1
-
-
 #: enough to tell a mistake of this chapter; what hangs on single parameters is for the laws of the maps
 _FEW: dict[str, tuple[str, ...]] = {
     "dtype": ("f32", "f64", "f16", "bf16"),
@@ -240,60 +236,30 @@ _FEW: dict[str, tuple[str, ...]] = {
     "padding": ("none", "symmetric", "two-sided"),
     "size": ("tiny", "narrow", "uneven"),
 }
-_TWICE = _FEW | {"dtype": ("f32", "f64")}
 _WORK = 20_000
+
+
+def _law(check: Callable[[Conv, Problem, Operands], Claim], offers: str = "", **more: Any) -> Law:
+    """Return a law of derivatives, on few classes of problems."""
+    usual: dict[str, Any] = {"maps": ALL_MAPS, "needs": _FEW, "work": _WORK}
+    return Law(check, CHAPTER, derived=True, offers=offers, **(usual | more))
+
+
 LAWS = (
-    Law(adjoint, CHAPTER, maps=ALL_MAPS, derived=True, offers="gradients", fills="tiny", needs=_FEW, work=_WORK),
-    Law(
-        bias_gradient,
-        CHAPTER,
-        maps=(Map.GRAD_WEIGHT,),
-        derived=True,
-        offers="gradient by a bias",
-        fills="layouts",
-        needs=_FEW,
-        work=_WORK,
-    ),
-    Law(gradients_together, CHAPTER, maps=ALL_MAPS, derived=True, offers="gradients", needs=_FEW, work=_WORK),
-    Law(gradients_touch_nothing, CHAPTER, maps=ALL_MAPS, derived=True, offers="gradients", needs=_FEW, work=_WORK),
-    Law(
-        batch_gradients,
-        CHAPTER,
-        maps=ALL_MAPS,
-        derived=True,
-        fills="strict",
-        needs=_FEW | {"batch": ("several",)},
-        work=_WORK,
-    ),
-    Law(zero_upstream, CHAPTER, maps=ALL_MAPS, derived=True, fills="tiny", needs=_FEW, work=_WORK),
-    Law(expanded_upstream, CHAPTER, maps=ALL_MAPS, derived=True, needs=_FEW, work=_WORK),
-    Law(
-        double_backward,
-        CHAPTER,
-        maps=ALL_MAPS,
-        derived=True,
-        offers="second derivatives",
-        fills="tiny",
-        needs=_TWICE,
-        work=_WORK,
-    ),
-    Law(
-        gradients_accumulate,
-        CHAPTER,
-        maps=ALL_MAPS,
-        derived=True,
-        offers="accumulation of gradients",
-        fills="tiny",
-        needs=_FEW,
-        work=_WORK,
-    ),
-    Law(
+    _law(adjoint, "gradients", fills="tiny"),
+    _law(bias_gradient, "gradient by a bias", maps=(Map.GRAD_WEIGHT,), fills="layouts"),
+    _law(gradients_together, "gradients"),
+    _law(gradients_touch_nothing, "gradients"),
+    _law(batch_gradients, fills="strict", needs=_FEW | {"batch": ("several",)}),
+    _law(zero_upstream, fills="tiny"),
+    _law(expanded_upstream),
+    _law(double_backward, "second derivatives", fills="tiny", needs=_FEW | {"dtype": ("f32", "f64")}),
+    _law(gradients_accumulate, "accumulation of gradients", fills="tiny"),
+    _law(
         learns_kernel,
-        CHAPTER,
         maps=(Map.GRAD_WEIGHT,),
-        derived=True,
         fills="none",
-        holds=_unstrided,
+        holds=lambda problem: max(problem.stride) == 1,
         needs=_FEW | {"stride": ("one",), "batch": ("one",)},
         work=2_000,
     ),
