@@ -110,7 +110,7 @@ INTERRUPTED = """
     def corr2d(X, K):
         global calls
         calls += 1
-        if calls > 60:
+        if calls > 200:  # more than probes make
             os.kill(os.getpid(), signal.{signal})
         rows, columns = (x - k + 1 for x, k in zip(X.shape, K.shape))
         return np.array([[(X[i:i + K.shape[0], j:j + K.shape[1]] * K).sum() for j in range(columns)]

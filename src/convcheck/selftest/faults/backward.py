@@ -40,7 +40,7 @@ from convcheck.selftest.faults.gradients import (
     zero_from,
 )
 
-__all__ = ["FAULTS"]
+__all__ = ["EITHER", "FAULTS", "OF_INPUT", "WORDS"]
 
 Array = np.ndarray[Any, Any]
 
@@ -170,12 +170,12 @@ def _more(on: Map) -> dict[str, Apply]:
 
 
 def _backward(on: Map, name: str, apply: Apply, *, index: bool = False) -> Fault:
-    words = _WORDS.get(name) or tuple(word for word in ("stride", "dilation", "padding") if name.startswith(word))
+    words = WORDS.get(name) or tuple(word for word in ("stride", "dilation", "padding") if name.startswith(word))
     return plant_apply(f"grad-{LETTERS[on]}-{name}", "gradient", apply, words=words, index=index, maps=tuple(Map))
 
 
 #: words of a right diagnosis of the index faults, where they are not the first word of the name
-_WORDS: dict[str, tuple[str, ...]] = {
+WORDS: dict[str, tuple[str, ...]] = {
     "zero": ("zero everywhere",),
     "negated": ("negated",),
     "doubled": ("scaled by 2",),

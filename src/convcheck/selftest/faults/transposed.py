@@ -130,8 +130,21 @@ _SHARED = (
 )
 
 
+#: words of a right diagnosis, where they are not the first word of the name, or those of the gradient
+_WORDS: dict[str, tuple[str, ...]] = {
+    "output-padding-at-the-low-end": ("far end", "output padding"),
+    "output-padding-filled-with-zeros": ("last input", "output padding"),
+    "weight-in-and-out-swapped-when-equal": ("filters and channels of the weight swapped",),
+    "padding-added": ("shifted",),
+    "overlapping-taps-overwrite": ("overlap",),
+}
+_FLIPPED = dict.fromkeys(("kernel-flipped", "kernel-flipped-along-last-axis"), ("kernel flipped",))
+
+
 def _plant(name: str, apply: Apply, *, index: bool) -> Fault:
-    words = tuple(word for word in ("stride", "dilation") if name.startswith(word))
+    words = (_WORDS | backward.WORDS | _FLIPPED).get(name) or tuple(
+        word for word in ("stride", "dilation", "padding", "output padding") if name.replace("-", " ").startswith(word)
+    )
     return plant_apply(f"transposed-{name}", "transposed", apply, words=words, index=index, maps=(ON,), primary=ON)
 
 
