@@ -246,7 +246,7 @@ class Prober:
 
     def _settle_kernels(self, caller: Any, problem: Problem) -> tuple[int, ...]:
         """Sizes of a kernel that are left where others raise NotImplementedError; empty where none does."""
-        squares = {k: problem.replace(size=(9,) * problem.ndim, kernel=(k,) * problem.ndim) for k in range(1, 7)}
+        squares = {k: problem.replace(size=(9,) * problem.ndim, kernel=(k,) * problem.ndim) for k in (1, 2, 3, 5)}
         taken = tuple(k for k, square in squares.items() if not self._refuses(caller, square))
         if not 0 < len(taken) < len(squares):
             return ()

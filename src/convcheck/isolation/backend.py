@@ -30,7 +30,7 @@ __all__ = ["Isolated"]
 Array = np.ndarray[Any, Any]
 
 #: deaths after which a law, probing, and making a case small give up on the target
-ENOUGH_OF_A_LAW, ENOUGH_OF_PROBES, ENOUGH_OF_TRIES = 5, 6, 8
+ENOUGH_OF_A_LAW, ENOUGH_OF_PROBES, ENOUGH_OF_TRIES = 5, 8, 8
 #: hangs, which take time, after which a law gives up, and in all after which every law gives up at its first
 ENOUGH_HANGS_OF_A_LAW, ENOUGH_HANGS = 2, 8
 #: seconds without an answer that count as a hang once the first has been found, and while one is made smaller

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import faulthandler
 import os
 import signal
@@ -14,11 +16,14 @@ __all__ = ["OVER_MEMORY", "enter"]
 
 #: exit status of a worker whose target ran out of the memory that it may have
 OVER_MEMORY = 93
+#: from <linux/prctl.h>; see prctl(2)
+PR_SET_PDEATHSIG = 1
 
 
 def enter(memory_limit: int) -> None:
     """Leave the terminal, ignore Ctrl-C, print into nothing, bound memory (MiB above what is in use), arm guards."""
     os.setsid()
+    _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.disable()
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -30,6 +35,12 @@ def enter(memory_limit: int) -> None:
     if memory_limit:
         base.when_out_of_memory = lambda: os._exit(OVER_MEMORY)
         _limit_memory(memory_limit << 20)
+
+
+def _end_with_parent() -> None:
+    """Be killed when the process that forked this one ends, however it does: a target may be in an endless loop."""
+    with contextlib.suppress(OSError, AttributeError):  # another libc than Linux's
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _limit_memory(extra: int) -> None:
