@@ -79,17 +79,20 @@ def is_exact(which: Map, problem: Problem, operands: Operands, numerics: Numeric
     return simple <= limit or float(np.max(_magnitudes(which, problem, operands), initial=0)) <= limit
 
 
-def expect(which: Map, problem: Problem, operands: Operands, numerics: Numerics) -> Expectation:
+def expect(
+    which: Map, problem: Problem, operands: Operands, numerics: Numerics, *, rounded: bool = True
+) -> Expectation:
     """What a map must return on these operands.
 
     Exact operands: the exact sum, rounded once to the output's type, with no error allowed. Others: the sum in a
-    better arithmetic, with the componentwise bound (or the normwise one, where it is declared).
+    better arithmetic, with the componentwise bound (or the normwise one, where it is declared). The latter always
+    where ``rounded`` is false: a law that adds stored results up must allow for the rounding of each.
     """
     dtype = DTYPES[problem.dtype]
     if dtype.kind == "i":
         value = contract(which, problem, *operands, number=np.int64)
         return Expectation(value.astype(dtype.numpy), 0.0)
-    if is_exact(which, problem, operands, numerics):
+    if rounded and is_exact(which, problem, operands, numerics):
         with np.errstate(over="ignore"):
             return Expectation(contract(which, problem, *operands).astype(dtype.numpy), 0.0)
     number: Any = WIDE if problem.dtype == "f64" else np.float64

@@ -165,7 +165,7 @@ def test_sums_that_the_output_does_not_hold_leave_a_slack_where_a_law_adds_them_
     operands = operands_of(problem, limit=60)
     conv = conv_of()
     assert conv.slack(problem, operands) == 0.0
-    assert np.max(conv.slack(problem, operands, summed=True)) == 0.0  # an exact sum, rounded once
+    assert np.max(conv.slack(problem, operands, summed=True)) > 0
 
 
 @pytest.mark.parametrize(

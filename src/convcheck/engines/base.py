@@ -177,7 +177,7 @@ class Conv:
             return 0.0
         if is_exact(self.map, problem, operands, self.numerics, stored=summed):
             return 0.0
-        return expect(self.map, problem, operands, self.numerics).bound
+        return expect(self.map, problem, operands, self.numerics, rounded=not summed).bound
 
     def stored(self, value: Array, problem: Problem, slack: Array | float) -> Array:
         """Round a law's own exact value to the target's type, where no error is allowed that would hold a rounding."""
