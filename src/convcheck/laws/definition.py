@@ -176,11 +176,13 @@ def _small_problems(offered: Capabilities) -> Iterator[Problem]:
             yield problem
 
 
+#: multiply-adds, which the engine's own limit bounds
+LARGE = 1_000_000
 _FLOATS = {"dtype": ("f32", "f64", "f16", "bf16")}
 LAWS = (
     Law(output_size, CHAPTER, maps=OWN_MAPS, own=True, valueless=True),
-    Law(definition, CHAPTER, maps=ALL_MAPS),
-    Law(accuracy, CHAPTER, maps=ALL_MAPS, fills="float", needs=_FLOATS, holds=floating),
+    Law(definition, CHAPTER, maps=ALL_MAPS, work=LARGE),
+    Law(accuracy, CHAPTER, maps=ALL_MAPS, work=LARGE, fills="float", needs=_FLOATS, holds=floating),
     Law(
         accumulator,
         CHAPTER,

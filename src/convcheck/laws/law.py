@@ -49,7 +49,7 @@ class Law:
     maps: tuple[Map, ...] = (Map.FORWARD,)
     fills: str = "exact"
     headroom: int = 0
-    work: int = 0
+    work: int = 100_000
     direct: bool = False
     every: Callable[[Capabilities], Iterator[Problem]] | None = None
     requires: str = ""

@@ -33,7 +33,7 @@ class Space:
         needs = dict(law.needs)
         for name, classes in (GRADIENTS if which is not capabilities.primary else {}).items():
             needs[name] = tuple(c for c in needs.get(name, classes) if c in classes)
-        return cls(capabilities, needs, min(law.work or capabilities.work_limit, capabilities.work_limit))
+        return cls(capabilities, needs, min(law.work, capabilities.work_limit))
 
     @cached_property
     def table(self) -> dict[str, tuple[str, ...]]:
