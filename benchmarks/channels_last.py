@@ -34,7 +34,7 @@ def problem(choose: Chooser) -> Problem:
         stride.append(choose.pick((1, 1, 2, 3, 4, 5, 13)))
         reach = dilation[-1] * (kernel[-1] - 1) + 1
         padding.append(choose.integer(0, reach + 1))
-        size.append(max(1, reach - 2 * padding[-1]) + choose.integer(0, 20))
+        size.append(max(1, reach - 2 * padding[-1]) + choose.integer(0, choose.pick((1, 4, 20))))
     groups = choose.pick((1, 1, 1, 2, 3, 4, 0))
     channels, filters = (choose.pick(CHANNELS) for _ in range(2))
     if groups == 0:  # depthwise
@@ -55,6 +55,7 @@ def cases(choose: Chooser, numerics: Numerics) -> Iterator[Case]:
     """Cases of one problem: forward, and the two gradients."""
     drawn = problem(choose)
     for which in Map:
+        drawn = drawn.replace(bias=which is Map.FORWARD and choose.pick((True, False)))
         fills = choose_fills("exact", choose, which, drawn, numerics)
         yield Case("definition", drawn, tuple(fill.replace(layout="channels_last") for fill in fills), which)
 
