@@ -27,10 +27,10 @@ class Profile:
     """How much a run does.
 
     A law is judged, on each map that it speaks of, on rows that cover all pairs of classes (none if ``pairs`` is
-    false), then on ``random`` free choices, then on ``search`` examples that Hypothesis draws. The laws that certify
-    an engine (`CERTIFYING`) get ``triples`` and ``certifying`` free choices instead. Of a law that exhausts a scope,
-    it is judged on one problem in ``scope``. ``seconds`` bounds the run, and ``shrink_seconds`` making one case
-    smaller. Only a run without ``seconds`` is the same every time.
+    false), then on ``random`` free choices, then on ``search`` examples that Hypothesis draws. The laws that
+    certify an engine (`CERTIFYING`) get ``triples``, of the target's own call, and ``certifying`` free choices
+    instead. Of a law that exhausts a scope, it is judged on one problem in ``scope``. ``seconds`` bounds the run,
+    and ``shrink_seconds`` making one case smaller. Only a run without ``seconds`` is the same every time.
     """
 
     name: str
@@ -51,8 +51,8 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("smoke", pairs=False, triples=False, random=30, certifying=300, search=0, scope=8),
-        Profile("gate", pairs=True, triples=True, random=40, certifying=1000, search=10),
+        Profile("smoke", pairs=False, triples=False, random=12, certifying=200, search=0, scope=16),
+        Profile("gate", pairs=True, triples=True, random=24, certifying=600, search=8),
         Profile("nightly", pairs=True, triples=True, random=2000, certifying=20_000, search=500),
     )
 }
@@ -104,17 +104,19 @@ def _streams(engine: Engine, law: Law, which: Map, profile: Profile) -> dict[str
     if law.few:
         return {"random": min(law.few, profile.random)}
     certifies = law.name in CERTIFYING
+    own = which is engine.capabilities.primary
     return {
         "sweep": len(_rows(engine, law, which, profile)),
         "random": profile.certifying if certifies else profile.random,
-        "search": profile.search,
+        "search": profile.search if own or certifies else profile.search // 2,
     }
 
 
 def _rows(engine: Engine, law: Law, which: Map, profile: Profile) -> tuple[Row, ...]:
     if not profile.pairs:
         return ()
-    strength = 3 if profile.triples and (law.name in CERTIFYING or profile.name == "nightly") else 2
+    certifies = law.name in CERTIFYING and which is engine.capabilities.primary
+    strength = 3 if profile.triples and (certifies or profile.name == "nightly") else 2
     return rows(tuple(Space.of(engine.capabilities, law, which).table.items()), strength)
 
 

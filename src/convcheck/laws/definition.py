@@ -191,7 +191,7 @@ LAWS = (
         needs=_FLOATS,
         holds=floating,
     ),
-    Law(agrees_with_scipy, CHAPTER, work=2_000),
+    Law(agrees_with_scipy, CHAPTER, work=1_000),
     Law(agrees_with_torch, CHAPTER, requires="torch"),
     Law(
         impulse_response,

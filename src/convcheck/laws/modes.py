@@ -140,7 +140,7 @@ LAWS = (
         work=2_000,
     ),
     Law(meta_agrees, CHAPTER, maps=OWN_MAPS, own=True, modes="meta", work=2_000),
-    Law(fake_agrees, CHAPTER, maps=OWN_MAPS, own=True, modes="fake", fills="layouts", few=40, work=2_000),
+    Law(fake_agrees, CHAPTER, maps=OWN_MAPS, own=True, modes="fake", fills="layouts", few=16, work=2_000),
     Law(compiled_agrees, CHAPTER, maps=OWN_MAPS, own=True, modes="compiled", work=2_000, few=8, slow=True),
     Law(opcheck, CHAPTER, maps=OWN_MAPS, own=True, modes="opcheck", work=2_000, few=4),
 )
