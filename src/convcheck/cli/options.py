@@ -10,9 +10,14 @@ import click
 
 from convcheck.errors import UsageError
 
-__all__ = ["Names", "Workers", "engine_options", "isolation_of", "isolation_options", "target_options"]
+__all__ = ["Names", "Workers", "engine_options", "isolation_of", "isolation_options", "processors", "target_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def processors() -> int:
+    """Return the number of CPUs for this process."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Workers(click.ParamType[int]):
@@ -23,7 +28,7 @@ class Workers(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read the number."""
         if value == "auto":
-            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            return processors()
         if not (isinstance(value, int) or (value.isdigit() and int(value) > 0)):
             self.fail(f"{value!r} is neither a positive number nor 'auto'", param, ctx)
         return int(value)

@@ -19,6 +19,7 @@ from convcheck.cli.options import (
     engine_options,
     isolation_of,
     isolation_options,
+    processors,
     target_options,
 )
 from convcheck.errors import UsageError
@@ -42,7 +43,7 @@ def _checked_path(ctx: click.Context, param: click.Parameter, value: Path | None
 @click.command()
 @click.argument("target")
 @click.option("-x", "stop_at_first", is_flag=True, help="Stop at the first violated law.")
-@click.option("-n", "workers", type=Workers(), default=1, help="Worker processes that share the laws.")
+@click.option("-n", "workers", type=Workers(), help="Worker processes that share the laws: all CPUs, if left out.")
 @isolation_options
 @target_options
 @click.option("--laws", type=Names(), default=(), help="Judge these laws only.")
@@ -96,8 +97,9 @@ def _verify(target: str, given: dict[str, Any]) -> Report:
     from convcheck.plan import select
     from convcheck.run import verify
 
-    if given["workers"] > 1 and not given["isolate"]:
-        raise UsageError(f"--no-isolate judges in this process alone, and not in -n {given['workers']} workers")
+    workers = given["workers"] or (processors() if given["isolate"] else 1)
+    if workers > 1 and not given["isolate"]:
+        raise UsageError(f"--no-isolate judges in this process alone, and not in -n {workers} workers")
     chosen = select(given["laws"], given["exclude_laws"])
     with Watch(make_console(stderr=True), len(chosen)) as watch, _terminated_as_interrupted():
         return verify(
@@ -108,7 +110,7 @@ def _verify(target: str, given: dict[str, Any]) -> Report:
             seed=given["seed"],
             stop_at_first=given["stop_at_first"],
             progress=watch.step,
-            workers=given["workers"],
+            workers=workers,
             **isolation_of(given),
             **engine_options(given),
         )
