@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any, Self
 
 import psutil
@@ -139,6 +140,7 @@ class _Worker:
         theirs.close()
         self._memory = memory
         self._verdict = ""
+        self._call = (0.0, 0.0)  # since when a call is under way, and how long the worker had queued until then
 
     def give(self, task: tuple[Any, ...]) -> None:
         with suppress(BrokenPipeError):  # it died between two tasks: seen when it is waited for
@@ -152,13 +154,19 @@ class _Worker:
         entry = self.ledger.read()
         if entry is None or self._verdict:
             return False
-        if entry.since and time.monotonic() - entry.since > limits.seconds:
+        if entry.since and self._taken(entry.since) > limits.seconds:
             self._verdict = f"no answer in {limits.seconds:g} s"
         elif limits.memory and _resident(self.process.pid) > (limits.memory << 20):
             self._verdict = f"over {_mebibytes(limits.memory)}"
         if self._verdict:
             self.kill()
         return bool(self._verdict)
+
+    def _taken(self, since: float) -> float:
+        """Seconds that a call has taken, without those for which others had the processors."""
+        if self._call[0] != since:
+            self._call = since, _queued(self.process.pid)
+        return time.monotonic() - since - (_queued(self.process.pid) - self._call[1])
 
     def answer(self) -> tuple[str, Any]:
         """Return ("done" | "failed", value), or ("died", Death)."""
@@ -225,6 +233,14 @@ def _descendants(pid: int) -> list[Any]:
         return list(psutil.Process(pid).children(recursive=True))
     except psutil.Error:
         return []
+
+
+def _queued(pid: int) -> float:
+    """Seconds for which a process has been ready to run, and others ran (Linux, schedstat; 0 elsewhere)."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) * 1e-9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _resident(pid: int) -> int:

@@ -1,0 +1,47 @@
+"""What a supervisor counts as a hang."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from convcheck.isolation import supervisor
+from convcheck.isolation.ledger import Entry
+from convcheck.isolation.supervisor import Limits
+
+
+@pytest.fixture
+def worker():
+    """A worker whose call has been under way for 5 seconds."""
+    made = supervisor._Worker.__new__(supervisor._Worker)
+    entry = Entry(time.monotonic() - 5, 0, "a case")
+    made.ledger, made.process = SimpleNamespace(read=lambda: entry), SimpleNamespace(pid=0)
+    made._verdict, made._call, made.kill = "", (0.0, 0.0), lambda: None
+    return made
+
+
+def queued(monkeypatch, *seconds):
+    left = iter(seconds)
+    monkeypatch.setattr(supervisor, "_queued", lambda _: next(left))
+
+
+def test_a_call_that_takes_too_long_is_a_hang(worker, monkeypatch):
+    queued(monkeypatch, 7.0, 7.0)
+    assert (worker.overstepped(Limits(3, 0)), worker._verdict) == (True, "no answer in 3 s")
+
+
+def test_time_for_which_others_had_the_processors_does_not_count(worker, monkeypatch):
+    queued(monkeypatch, 7.0, 10.0)
+    assert (worker.overstepped(Limits(3, 0)), worker._verdict) == (False, "")
+
+
+def test_a_new_call_starts_with_what_was_queued_until_then(worker, monkeypatch):
+    worker._call = (1.0, 2.0)
+    queued(monkeypatch, 9.0, 9.0)
+    assert worker.overstepped(Limits(3, 0))
+
+
+def test_a_process_that_is_gone_has_queued_for_no_time():
+    assert supervisor._queued(-1) == 0.0
