@@ -166,3 +166,9 @@ def test_no_certificate_takes_more_than_ten_thousand_calls():
     conv = conv_of(Map.FORWARD, set(FEATURES) - {"channels"})
     with pytest.raises(UnsupportedError, match="in 10404 calls"):
         certify(conv, Problem(size=(102,), kernel=(102,)))
+
+
+def test_no_certificate_has_more_planes_than_a_loop_over_them_has_time_for():
+    problem = Problem(size=(1,), kernel=(1,), channels=80, filters=1)  # 80 images, 80 filters and 80 channels
+    with pytest.raises(UnsupportedError, match=r"too large to certify: .* 5.1e\+05 planes"):
+        certify(conv_of(Map.FORWARD), problem)

@@ -20,6 +20,8 @@ Array = np.ndarray[Any, Any]
 
 #: multiply-adds of a certificate, in those of the largest problem that its engine is otherwise given
 PATIENCE = 100
+#: multiply-adds for which an interpreted loop over images, filters and channels could add up one more pair of planes
+PLANE = 300
 #: calls of a certificate
 CALLS = 10_000
 
@@ -45,14 +47,15 @@ def certify(conv: Realised, problem: Problem) -> tuple[Array, Array, Array]:
     Raises
     ------
     UnsupportedError
-        If that takes more multiply-adds, or more calls, than an engine of this speed has time for.
+        If that takes more multiply-adds, pairs of planes, or calls than an engine of this speed has time for.
     """
     offered, together = conv.engine.capabilities, stacked_problem(conv.map, problem)
     stackable = {"batch", "channels"} <= offered.features
     calls = 1 if stackable else prod(prod(problem.shapes[role]) for role in conv.map.roles)
+    planes = together.batch * together.filters * together.channels_per_group
     work = together.work if stackable else calls * problem.work
-    if work > PATIENCE * offered.work_limit or calls > CALLS:
-        raise UnsupportedError(f"too large to certify: {work:.1e} multiply-adds in {calls} calls")
+    if max(work, PLANE * planes) > PATIENCE * offered.work_limit or calls > CALLS:
+        raise UnsupportedError(f"too large to certify: {work:.1e} multiply-adds in {calls} calls, {planes:.1e} planes")
     if stackable:
         return _response(conv, *impulse_call(conv.map, problem))
     pairs = product(*(_one_hots(problem, role) for role in conv.map.roles))
