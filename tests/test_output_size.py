@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from convcheck import Problem, corr1d, corr2d, corr3d
 from convcheck.errors import ShapeError
 from convcheck.problem import Map
-from convcheck.reference.loops import correlate_by_definition
+from convcheck.reference.definition import correlate_by_definition
 from convcheck.reference.maps import contract
 from convcheck.strategies import problems
 

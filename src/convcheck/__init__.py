@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from convcheck.problem import Problem
     from convcheck.pytest_plugin import conformance_test
     from convcheck.reference.layer import Conv2D
-    from convcheck.reference.loops import corr1d, corr2d, corr3d
+    from convcheck.reference.textbook import corr1d, corr2d, corr3d
     from convcheck.run import verify
 
 __version__ = "0.1.0"
@@ -31,9 +31,9 @@ _HOMES = {
     "LAWS": "convcheck.laws",
     "Problem": "convcheck.problem",
     "conformance_test": "convcheck.pytest_plugin",
-    "corr1d": "convcheck.reference.loops",
-    "corr2d": "convcheck.reference.loops",
-    "corr3d": "convcheck.reference.loops",
+    "corr1d": "convcheck.reference.textbook",
+    "corr2d": "convcheck.reference.textbook",
+    "corr3d": "convcheck.reference.textbook",
     "verify": "convcheck.run",
     "wrap": "convcheck.engines.wrap",
 }

@@ -10,7 +10,7 @@ from convcheck.errors import ShapeError
 from convcheck.laws.invalid import invalid_calls
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
-from convcheck.reference.loops import correlate_by_definition
+from convcheck.reference.definition import correlate_by_definition
 
 GROUPED = Problem(
     size=(5, 6), kernel=(2, 3), padding=((1, 0), (0, 0)), batch=2, groups=2, channels=4, filters=6, bias=True

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
-from convcheck.reference.loops import (
+from convcheck.reference.definition import (
     correlate_by_definition,
     grad_input_by_definition,
     grad_weight_by_definition,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from convcheck.reference.loops import corr1d, corr2d, corr3d
+from convcheck.reference.textbook import corr1d, corr2d, corr3d
 
 __all__ = ["corr1d", "corr2d", "corr3d"]

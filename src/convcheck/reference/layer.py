@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from convcheck.errors import ShapeError
-from convcheck.reference.loops import corr2d
+from convcheck.reference.textbook import corr2d
 
 __all__ = ["Conv2D"]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from convcheck.errors import DtypeError, ShapeError
 from convcheck.reference import corr1d, corr2d, corr3d
-from convcheck.reference.loops import (
+from convcheck.reference.definition import (
     correlate_by_definition,
     grad_input_by_definition,
     grad_weight_by_definition,
