@@ -124,11 +124,11 @@ def test_a_law_about_what_the_engine_lacks_has_no_slice():
 
 
 def test_smoke_has_no_sweep_and_no_search():
-    assert {part.stream for part in slices(FULL, LAWS, SMOKE)} == {"random", "scope"}
+    assert {part.stream for part in slices(FULL, LAWS, SMOKE)} == {"networks", "random", "scope"}
 
 
 def test_a_gate_has_every_stream():
-    assert {part.stream for part in slices(FULL, LAWS, GATE)} == {"sweep", "random", "search", "scope"}
+    assert {part.stream for part in slices(FULL, LAWS, GATE)} == {"sweep", "networks", "random", "search", "scope"}
 
 
 @pytest.mark.parametrize(
@@ -155,6 +155,14 @@ def test_only_a_nightly_run_sweeps_every_law_over_triples(profile, longer):
         parts = [p for p in slices(FULL, laws(name), profile) if (p.map, p.stream) == (Map.FORWARD, "sweep")]
         counts[name] = sum(part.stop - part.start for part in parts)
     assert (counts["mirrors"] > 300, counts["definition"] > 300) == (longer, True)
+
+
+def test_layers_of_networks_are_the_same_for_every_seed_but_for_their_operands():
+    law = BY_NAME["definition"]
+    parts = [p for p in slices(FULL, (law,), SMOKE) if p.stream == "networks"]
+    lines = [[case for part in parts for case in cases_of(FULL, part, SMOKE, seed)] for seed in (0, 1)]
+    assert [case.problem for case in lines[0]] == [case.problem for case in lines[1]]
+    assert lines[0] != lines[1]
 
 
 def test_a_scope_lists_every_small_problem_once():

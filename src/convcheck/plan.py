@@ -14,7 +14,7 @@ from convcheck.errors import UsageError
 from convcheck.laws import BY_NAME, LAWS
 from convcheck.laws.law import Law
 from convcheck.problem import Map, Problem
-from convcheck.space import Chooser, Space, seeded
+from convcheck.space import Chooser, Space, network_layers, seeded
 
 __all__ = ["PROFILES", "Profile", "Slice", "cases_of", "profile_named", "slices"]
 
@@ -29,8 +29,9 @@ class Profile:
     A law is judged, on each map that it speaks of, on rows that cover all pairs of classes (none if ``pairs`` is
     false), then on ``random`` free choices, then on ``search`` examples that Hypothesis draws. The laws that
     certify an engine (`CERTIFYING`) get ``triples``, of the target's own call, and ``certifying`` free choices
-    instead. Of a law that exhausts a scope, it is judged on one problem in ``scope``. ``seconds`` bounds the run,
-    and ``shrink_seconds`` making one case smaller. Only a run without ``seconds`` is the same every time.
+    instead, and layers as ``networks`` have them. Of a law that exhausts a scope, it is judged on one problem in
+    ``scope``. ``seconds`` bounds the run, and ``shrink_seconds`` making one case smaller. Only a run without
+    ``seconds`` is the same every time.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Profile:
     certifying: int
     search: int
     scope: int = 1
+    networks: bool = False
     seconds: float = 0.0
     shrink_seconds: float = 10.0
 
@@ -51,9 +53,9 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("smoke", pairs=False, triples=False, random=12, certifying=200, search=0, scope=16),
-        Profile("gate", pairs=True, triples=True, random=24, certifying=600, search=8),
-        Profile("nightly", pairs=True, triples=True, random=2000, certifying=20_000, search=500),
+        Profile("smoke", pairs=False, triples=False, random=12, certifying=200, search=0, scope=16, networks=True),
+        Profile("gate", pairs=True, triples=True, random=24, certifying=600, search=6, networks=True),
+        Profile("nightly", pairs=True, triples=True, random=2000, certifying=20_000, search=500, networks=True),
     )
 }
 CERTIFYING = ("definition",)
@@ -76,7 +78,8 @@ def profile_named(name: str) -> Profile:
 class Slice:
     """Cases ``start`` to ``stop`` of one stream of one law on one map: a worker's unit of work.
 
-    The stream is ``sweep`` (rows of classes), ``random``, ``scope`` (every problem of a scope) or ``search``.
+    The stream is ``sweep`` (rows of classes), ``networks`` (layers as networks have them), ``random``, ``scope`` (every
+    problem of a scope) or ``search``.
     """
 
     law: str
@@ -99,16 +102,16 @@ def _streams(engine: Engine, law: Law, which: Map, profile: Profile) -> dict[str
     """How many cases each stream of a law has."""
     if law.every is not None:
         return {"scope": len(_scope(law, engine.capabilities, profile))}
-    if Space.of(engine.capabilities, law, which).lacking or not law.can_call(engine):
+    if Space.of(engine.capabilities, law, which).lacking or law.why_not(engine):
         return {}
     if law.few:
         return {"random": min(law.few, profile.random)}
     certifies = law.name in CERTIFYING
-    own = which is engine.capabilities.primary
     return {
         "sweep": len(_rows(engine, law, which, profile)),
+        "networks": len(_networks(engine, law, which)) if certifies and profile.networks else 0,
         "random": profile.certifying if certifies else profile.random,
-        "search": profile.search if own or certifies else profile.search // 2,
+        "search": profile.search,
     }
 
 
@@ -118,6 +121,11 @@ def _rows(engine: Engine, law: Law, which: Map, profile: Profile) -> tuple[Row, 
     certifies = law.name in CERTIFYING and which is engine.capabilities.primary
     strength = 3 if profile.triples and (certifies or profile.name == "nightly") else 2
     return rows(tuple(Space.of(engine.capabilities, law, which).table.items()), strength)
+
+
+def _networks(engine: Engine, law: Law, which: Map) -> tuple[Problem, ...]:
+    offered = engine.capabilities
+    return network_layers(offered, which, min(law.work, offered.work_limit))
 
 
 def _scope(law: Law, offered: Capabilities, profile: Profile) -> tuple[Problem, ...]:
@@ -140,9 +148,10 @@ def cases_of(engine: Engine, part: Slice, profile: Profile, seed: int) -> Iterat
         return
     space = Space.of(engine.capabilities, law, part.map)
     table = _rows(engine, law, part.map, profile) if part.stream == "sweep" else ()
+    layers = _networks(engine, law, part.map) if part.stream == "networks" else ()
     for index in range(part.start, part.stop):
         choose = seeded(f"{seed}/{part.law}/{part.map}/{part.stream}/{index}")
-        problem = space.build(choose, table[index] if table else None)
+        problem = layers[index] if layers else space.build(choose, table[index] if table else None)
         yield _filled(choose, engine, law, part.map, problem, index)
 
 
