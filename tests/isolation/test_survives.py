@@ -9,6 +9,7 @@ from textwrap import dedent
 import psutil
 import pytest
 
+from convcheck.replay import replay
 from convcheck.run import verify
 
 if not sys.platform.startswith("linux"):  # pragma: no cover
@@ -131,3 +132,15 @@ def test_two_workers_find_what_one_finds(judged):
     one, two = (judged("shared", body, dtypes=("f32",), workers=n) for n in (1, 2))
     assert [(r.law, r.judged, r.failed) for r in one.results] == [(r.law, r.judged, r.failed) for r in two.results]
     assert [str(v.case) for v in one.violations] == [str(v.case) for v in two.violations]
+
+
+@pytest.mark.parametrize(("body", "how"), [("os.abort()", "crashed: SIGABRT"), ("time.sleep(1000)", "no answer in")])
+def test_a_target_that_dies_of_every_call_is_reported_and_replayed(tmp_path, monkeypatch, body, how):
+    monkeypatch.chdir(tmp_path)
+    name = f"deadly_{how.partition(':')[0].replace(' ', '_')}"
+    (tmp_path / f"{name}.py").write_text(f"import os, time\ndef corr1d(X, K):\n    {body}\n")
+    report = verify(f"{name}:corr1d", isolate=True, profile="smoke", call_timeout=0.3)
+    (violation,) = report.violations
+    assert (violation.law, violation.reason[: len(how)]) == ("survives", how)
+    again = replay(f"{name}:corr1d", str(violation.case), isolate=True, call_timeout=0.3)
+    assert again.violation.reason[: len(how)] == how

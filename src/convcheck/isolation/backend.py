@@ -163,6 +163,8 @@ class Isolated:
     def deaths(self) -> list[Violation]:
         """One violation for each way in which the target died, made small."""
         ways = {_kind(how): how for _, how in reversed(self._died)}
+        if not self.engine.capabilities.ndims:  # it cannot be called at all: nothing to walk through
+            return [_death(next(c for c, h in self._died if _kind(h) == way), how) for way, how in ways.items()]
         return [self._smallest_death(self._plainest(how), how) for how in ways.values()]
 
     def _plainest(self, how: str) -> Case:
@@ -173,9 +175,6 @@ class Isolated:
 
     def _smallest_death(self, found: Case, how: str) -> Violation:
         """Walk through smaller and smaller cases: whichever a worker dies of in the same way is the next."""
-        law = BY_NAME["survives"]
-        if not self.engine.capabilities.ndims:  # it cannot be called at all: nothing to walk through
-            return Violation(law.name, law.equation, found, found, how, np.inf)
         deadline, case, before = time.monotonic() + self._profile.shrink_seconds, found, None
         while case != before and time.monotonic() < deadline:
             before = case
@@ -184,7 +183,7 @@ class Isolated:
                     case = smaller
         repeated = 2 if how.startswith("no answer") else 5
         failed = sum(self._first_death([case], how) is not None for _ in range(repeated))
-        return Violation(law.name, law.equation, case, found, how, np.inf, failed=failed, repeated=repeated)
+        return replace(_death(case, how), found=found, failed=failed, repeated=repeated)
 
     def _first_death(self, cases: list[Case], how: str) -> Case | None:
         while cases:
@@ -198,12 +197,13 @@ class Isolated:
 
     def replay(self, case: Case) -> Replayed:
         """Judge one case again; a death is a violation of `survives`."""
+        if not self.engine.capabilities.ndims:
+            return Replayed(case, 1, _death(case, self._died[-1][1]))
         answer = self._supervisor.one("judge_case_again", self._spec, case)
         if not isinstance(answer, Death):
             replayed: Replayed = answer
             return replayed
-        law = BY_NAME["survives"]
-        return Replayed(case, 1, Violation(law.name, law.equation, case, case, answer.how))
+        return Replayed(case, 1, _death(case, answer.how))
 
     def close(self) -> None:
         """End the workers and all that they started."""
@@ -235,6 +235,11 @@ def _unanswered(_: Map, problem: Problem, __: Operands) -> Array:
 
 def _kind(how: str) -> str:
     return "no answer" if how.startswith("no answer") else how
+
+
+def _death(case: Case, how: str) -> Violation:
+    law = BY_NAME["survives"]
+    return Violation(law.name, law.equation, case, case, how, np.inf)
 
 
 def _probe_case(line: str) -> Case:

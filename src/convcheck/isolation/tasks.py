@@ -12,7 +12,7 @@ from typing import Any
 from convcheck.cases import Case
 from convcheck.engines import engine_of
 from convcheck.engines.base import Engine
-from convcheck.engines.probes import Watch
+from convcheck.engines.facts import Watch
 from convcheck.examine import examine, run_slice
 from convcheck.isolation.ledger import Ledger
 from convcheck.minimise import minimise, words_for
