@@ -46,6 +46,8 @@ PURPOSES: dict[str, str] = {
     "deterministic": "diagnosis: chance, bit for bit on floats",
     "inputs-untouched": "diagnosis: operands or the memory around them written to",
     "batch-gradients": "diagnosis: the batch alone; oracle-free",
+    "gradients-together": "diagnosis: what else is asked for changes a gradient",
+    "zero-upstream": "diagnosis: what a gradient has that does not come from upstream; oracle-free",
     "learns-kernel": "oracle-free: what a gradient is for",
     "compiled-agrees": "minutes: the selftest leaves it out, and its tests plant what it finds",
     "survives": "speed: the place where crashes and hangs are reported",
