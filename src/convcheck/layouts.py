@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LAYOUTS", "TELLTALE", "arrange", "guard_pages"]
+__all__ = ["LAYOUTS", "arrange", "guard_pages", "telltale"]
 
 Array = np.ndarray[Any, Any]
 
-#: fills memory that belongs to nobody: large, odd, and exact in every dtype under test but the 8-bit ones
-TELLTALE = 251
+
+def telltale(itemsize: int) -> int:
+    """Fill of memory that belongs to nobody: large, odd, and exact in every dtype of so many bytes an element."""
+    return 123 if itemsize == 1 else 251
 
 
 def arrange(array: Array, layout: str) -> Array:
@@ -23,7 +25,7 @@ def arrange(array: Array, layout: str) -> Array:
 
 
 def _blank(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    return np.full(shape, TELLTALE % 128 if dtype.itemsize == 1 else TELLTALE, dtype)
+    return np.full(shape, telltale(dtype.itemsize), dtype)
 
 
 #: elements that an array may have together with the gaps between its own

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from convcheck.dtypes import DTYPES
-from convcheck.layouts import TELLTALE
+from convcheck.layouts import telltale
 from convcheck.problem import Map, Problem
 
 __all__ = ["has_its_turn", "poisoned"]
@@ -22,7 +22,7 @@ def poisoned(which: Map, problem: Any) -> Array:
     """
     shape = problem.shapes[which.result] if isinstance(problem, Problem) else (1,) * (2 + problem.ndim)
     dtype = DTYPES[problem.dtype]
-    poison = np.nan if dtype.kind == "f" else TELLTALE % 128 if dtype.numpy.itemsize == 1 else TELLTALE
+    poison = np.nan if dtype.kind == "f" else telltale(dtype.numpy.itemsize)
     return np.full(shape, poison, dtype.numpy)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
+
+from convcheck.layouts import telltale
 
 __all__ = [
     "channels_last",
@@ -19,60 +21,46 @@ __all__ = [
 
 Tensors = Sequence[Any]
 
-#: fills memory around a tensor that starts inside its storage: exact in every dtype under test
-TELLTALE = 113
-
 
 @contextmanager
-def threads(count: int) -> Iterator[None]:
+def _held(get: Callable[[], Any], put: Callable[[Any], Any], value: Any) -> Iterator[None]:
+    before = get()
+    put(value)
+    try:
+        yield
+    finally:
+        put(before)
+
+
+def threads(count: int) -> AbstractContextManager[None]:
     """So many threads inside an operator."""
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return _held(torch.get_num_threads, torch.set_num_threads, count)
 
 
-@contextmanager
-def deterministic() -> Iterator[None]:
+def deterministic() -> AbstractContextManager[None]:
     """Deterministic algorithms where there are any; torch then also fills fresh memory with NaN."""
-    import torch
+    import torch  # the debug mode is the flag of use_deterministic_algorithms, without its imports
 
-    before = torch.get_deterministic_debug_mode()  # the same flag as use_deterministic_algorithms, without its imports
-    torch.set_deterministic_debug_mode("warn")
-    try:
-        yield
-    finally:
-        torch.set_deterministic_debug_mode(before)
+    return _held(torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode, "warn")
 
 
-@contextmanager
-def without_mkldnn() -> Iterator[None]:
+def without_mkldnn() -> AbstractContextManager[None]:
     """Torch's own kernels instead of oneDNN's."""
     from torch import _C  # torch.backends.mkldnn.flags sets other flags too, and warns of them
 
-    before = _C._get_mkldnn_enabled()  # noqa: SLF001
-    _C._set_mkldnn_enabled(False)  # noqa: SLF001
-    try:
-        yield
-    finally:
-        _C._set_mkldnn_enabled(before)  # noqa: SLF001
+    return _held(_C._get_mkldnn_enabled, _C._set_mkldnn_enabled, False)  # noqa: SLF001
 
 
-@contextmanager
-def cudnn(*, benchmark: bool, deterministic: bool) -> Iterator[None]:
+def cudnn(*, benchmark: bool, deterministic: bool) -> AbstractContextManager[None]:
     """How cuDNN chooses its algorithms: by measuring them, and only among those that give the same bits again."""
     from torch.backends import cudnn as flags
 
-    before = flags.benchmark, flags.deterministic
-    flags.benchmark, flags.deterministic = benchmark, deterministic
-    try:
-        yield
-    finally:
-        flags.benchmark, flags.deterministic = before
+    def put(values: tuple[bool, bool]) -> None:
+        flags.benchmark, flags.deterministic = values
+
+    return _held(lambda: (flags.benchmark, flags.deterministic), put, (benchmark, deterministic))
 
 
 def without_tf32() -> None:
@@ -111,7 +99,7 @@ def with_offset(tensors: Tensors) -> Tensors:
 
 
 def _inside(tensor: Any) -> Any:
-    host = tensor.new_full((tensor.numel() + 8,), TELLTALE)
+    host = tensor.new_full((tensor.numel() + 8,), telltale(tensor.element_size()))
     view = host[3 : 3 + tensor.numel()].view(tensor.shape)
     view.copy_(tensor)
     return view
