@@ -37,7 +37,7 @@ capabilities = st.builds(
 
 
 def engine_with(offered):
-    return Engine("none", offered, lambda *_: None, layer=dict.fromkeys(("circular", "reloaded"), lambda *_: None))
+    return Engine("none", offered, lambda *_: None, modes={"padding": (), "state": ()})
 
 
 @unhurried

@@ -28,8 +28,8 @@ def examine(engine: Engine, case: Case) -> Outcome:
     An exception of the target is a violated claim; NotImplementedError means that it does not take the problem.
     """
     law = BY_NAME[case.law]
-    if law.lacks(engine):
-        return Outcome(case, None, f"the target offers no {law.lacks(engine)}")
+    if reason := law.why_not(engine):
+        return Outcome(case, None, reason)
     if not law.holds(case.problem):
         return Outcome(case, None, f"{case.law} does not speak of {case.problem}")
     try:

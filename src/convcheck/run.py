@@ -25,14 +25,9 @@ __all__ = ["Progress", "verify"]
 
 #: problems, at most, from which the condition of a failure is sought
 MOST_PROBLEMS = 2000
+
+
 #: why an engine of torch tensors lacks modes
-LACKING = {
-    "meta": "the target is no operator of torch",
-    "fake": "the target is no operator of torch",
-    "opcheck": "the target is no operator of torch.library",
-}
-
-
 @dataclass(frozen=True)
 class Progress:
     """What a run tells while it works: on which law, how many of its slices are done, and what they found."""
@@ -191,10 +186,10 @@ class _Run:
         """Why a law cannot be judged on this engine, or an empty string."""
         if not self.engine.capabilities.ndims:
             return "the target does not survive being called"
-        if law.direct and self.engine.numerics.normwise:
-            return "does not hold for engines that declare Winograd or FFT"
-        if unasked := self.why_not_now(law):
-            return unasked
+        if reason := law.why_not(self.engine):
+            return reason
+        if law.slow and not (self.named or self.profile.name == "nightly"):
+            return "takes minutes: judged in the profile nightly, or where it is named by --laws"
         if law.requires and not _importable(law.requires):
             return f"{law.requires} is not installed"
         offered = self.engine.capabilities
@@ -203,20 +198,6 @@ class _Run:
             return f"speaks of {' and '.join(law.maps)}, which the target does not offer"
         lacking = spaces[0].lacking if not law.every else ""
         return f"the target takes no {lacking}" if lacking else ""
-
-    def why_not_now(self, law: Law) -> str:
-        """Why this engine, or this run, does not call the target as a law asks, or an empty string."""
-        if not (law.valueless or self.engine.has_values):
-            return "the device has no values"
-        if law.modes and law.modes not in self.engine.modes:
-            return LACKING.get(law.modes if self.engine.modes else "", "the target takes no torch tensors")
-        if lacking := law.lacks(self.engine):
-            return f"the target offers no {lacking}"
-        if not law.can_call(self.engine):
-            return f"the target is no layer that can be {' or '.join(law.layer)}"
-        if law.slow and not (self.named or self.profile.name == "nightly"):
-            return "takes minutes: judged in the profile nightly, or where it is named by --laws"
-        return ""
 
     def reached(self) -> dict[int, tuple[int, int]]:
         """Pairs and triples of classes: how many the judged problems were in, of how many that can occur."""

@@ -14,7 +14,7 @@ import scipy.signal
 from convcheck.bounds import Numerics
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Conv
-from convcheck.engines.probes import Watch
+from convcheck.engines.facts import Watch
 from convcheck.engines.wrap import wrap
 from convcheck.errors import TargetRaisedError, UnsupportedError, UsageError
 from convcheck.laws import BY_NAME

@@ -17,7 +17,6 @@ from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import FEATURES, Capabilities, Engine
 from convcheck.engines.modes import Mode
-from convcheck.engines.modules import PADDING_MODES, RELOADED
 from convcheck.examine import examine
 from convcheck.laws import BY_NAME, LAWS, algebra, contract, definition, geometry, gradients, locality, modes, symmetry
 from convcheck.laws.arrangement import stuff
@@ -53,19 +52,22 @@ def right(which, problem, operands):
         return maps.contract(which, problem, *operands, number=number).astype(dtype.numpy)
 
 
-def ways_of(apply):
-    """How else a layer is called whose convolution is this function."""
+def circular(apply):
+    """How a layer pads whose convolution is this function."""
 
-    def padded(mode):
-        def call(problem, operands):
-            x = np.pad(operands.a, ((0, 0), (0, 0), *problem.padding), mode)
-            bare = problem.replace(size=x.shape[2:], padding=((0, 0),) * problem.ndim, same=False)
-            return apply(Map.FORWARD, bare, operands._replace(a=x))
+    def call(which, problem, operands):
+        x = np.pad(operands.a, ((0, 0), (0, 0), *problem.padding), "wrap")
+        bare = problem.replace(size=x.shape[2:], padding=((0, 0),) * problem.ndim, same=False)
+        return apply(which, bare, operands._replace(a=x))
 
-        return call
+    return call
 
-    modes = {mode: padded(name) for mode, name in PADDING_MODES.items()}
-    return modes | {RELOADED: lambda problem, operands: apply(Map.FORWARD, problem, operands)}
+
+def modes_of(law, apply):
+    """The mode that a law speaks of, in which a function is called; the plain call is right."""
+    if law.modes == "opcheck":
+        return {"opcheck": (Mode("planted", lambda *given: np.array([apply(*given) is not None])),)}
+    return {law.modes: (Mode("circular", circular(apply) if law.modes == "padding" else apply),)}
 
 
 # -- ways of being wrong ---------------------------------------------------------------------------------------
@@ -313,19 +315,9 @@ def exiting(*_):
 
 
 #: a fault that each law kills; those with a memory are made anew for every test
-class WrongLayer:
-    """A convolution that is right, in a layer that is wrong in one of the other ways to call it."""
-
-    def __init__(self, way, call):
-        self.ways = ways_of(right) | {way: call}
-
-    def __call__(self, which, problem, operands):
-        return right(which, problem, operands)
-
-
 FAULTS = {
-    "padding-modes": WrongLayer("circular", lambda problem, operands: right(Map.FORWARD, problem, operands)),
-    "state-dict-round-trips": WrongLayer(RELOADED, lambda problem, operands: -right(Map.FORWARD, problem, operands)),
+    "padding-modes": result(one_more),
+    "state-dict-round-trips": result(lambda _, __, y: -y),
     "output-size": result(lambda _, __, y: y[..., :-1]),
     "definition": weight(last_tap_dropped),
     "accuracy": first(lambda _, a: rounded_to_bfloat16(a)),
@@ -404,10 +396,9 @@ def fault_of(name):
 
 def outcomes(apply, law, which, offered=OFFERED, numerics=None):
     derivatives = by_maps(apply) if offered.maps == tuple(Map) else None
-    engine = Engine("planted", offered, apply, derivatives, layer=getattr(apply, "ways", None) or ways_of(apply))
-    if law.modes:  # the plain call is right, and a mode may not be
-        passed = (lambda *given: np.array([apply(*given) is not None])) if law.modes == "opcheck" else apply
-        engine = engine.replace(apply=right, modes={law.modes: (Mode("planted", passed),)})
+    engine = Engine("planted", offered, apply, derivatives)
+    if law.modes:
+        engine = engine.replace(apply=right, modes=modes_of(law, apply))
     engine = engine if numerics is None else engine.replace(numerics=numerics)
     parts = [part for part in slices(engine, (law,), FEW) if part.map is which]
     for part in parts:

@@ -92,8 +92,7 @@ def test_strides_are_claimed_of_fake_tensors_and_not_of_the_meta_device():
     ("law", "found", "why"),
     [
         ("modes-agree", {}, "the target takes no torch tensors"),
-        ("opcheck", {}, "the target takes no torch tensors"),
-        ("opcheck", {"values": ()}, "the target is no operator of torch.library"),
+        ("opcheck", {}, "the target is no operator of torch.library"),
         ("fake-agrees", {"values": ()}, "the target is no operator of torch"),
     ],
 )

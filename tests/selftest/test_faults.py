@@ -43,8 +43,14 @@ RARE = {
     "result-is-the-input-for-identity": "f32 n1 g1 c1 o1 i4 k1",
     "sums-beyond-512-terms-dropped": "f32 n1 g1 c64 o1 i9x9 k4x4",
 }
+
+
+def modes_of_layer(engine):
+    return (*engine.modes.get("padding", ()), *engine.modes.get("state", ()))
+
+
 #: other ways to call a layer, as they should be
-LAYER = layers.ENGINES[-1].layer
+LAYER = {mode.name: mode for mode in modes_of_layer(layers.ENGINES[-1])}
 #: values that some operand is given in one place
 SPECIALS = (("a", np.nan), ("a", np.inf), ("a", -np.inf), ("b", np.nan), ("b", np.inf), ("bias", np.nan))
 LAYOUTS = ("contiguous", "strided", "reversed", "transposed", "fortran", "channels_last", "offset", "cropped",
@@ -153,6 +159,7 @@ def differs(engine, which, problem, operands):
         return (
             wrong_value(engine, which, problem, operands)
             or wrong_in_a_mode(engine, which, problem, operands)
+            or wrong_when_registered(engine, problem, operands)
             or wrong_layer(engine, problem, operands)
             or wrong_afterwards(engine, which, problem, operands)
             or (which is Map.FORWARD and accepts_invalid(engine, problem, operands))
@@ -171,6 +178,18 @@ def wrong_in_a_mode(engine, which, problem, operands):
         except NotImplementedError:
             continue
         if not np.allclose(got.astype(float), expected.astype(float), rtol=0.02, atol=0.5):
+            return True
+    return False
+
+
+def wrong_when_registered(engine, problem, operands):
+    """What an operator says of its result, without values; the modes of real ones need torch's operators."""
+    plain = BASE(Map.FORWARD, problem, operands)
+    for claim in ("meta", "fake", "opcheck") if "opcheck" in engine.modes else ():
+        got = engine.modes[claim][0].call(Map.FORWARD, problem, operands)
+        if claim != "opcheck" and (got.shape, got.dtype) != (plain.shape, plain.dtype):
+            return True
+        if claim == "fake" and got.strides != plain.strides and max(plain.shape[2:]) > 1 < plain.shape[1]:
             return True
     return False
 
@@ -197,8 +216,9 @@ def wrong_value(engine, which, problem, operands):
 def wrong_layer(engine, problem, operands):
     """The result of one of the other ways to call a layer."""
     roomy = max(map(max, problem.padding)) < min(problem.size)
-    ways = [way for way in engine.layer if roomy or way in ("replicate", "reloaded")]
-    return not all(same(engine.layer[way](problem, operands), LAYER[way](problem, operands)) for way in ways)
+    modes = [mode for mode in modes_of_layer(engine) if roomy or mode.name in ("replicate", "reloaded")]
+    given = Map.FORWARD, problem, operands
+    return not all(same(mode.call(*given), LAYER[mode.name].call(*given)) for mode in modes)
 
 
 def surroundings(array):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from convcheck.engines.caller import Caller
 from convcheck.engines.gradients import Derivatives, Values
 from convcheck.engines.signature import Signature, read_signature
 from convcheck.engines.target import load
@@ -52,17 +53,17 @@ def read_backward(vjp: Callable[..., Any] | str) -> Backward:
     return Backward(function, label, read_signature(function, label, arrays=3, what=what))
 
 
-def by_hand(backward: Backward, caller: Any, primary: Map) -> Derivatives:
+def by_hand(backward: Backward, caller: Caller) -> Derivatives:
     """Return the derivatives that a backward computes of the function that a `Caller` calls."""
+    primary = caller.primary
     order = (*primary.roles, primary.bias)
     to_native, to_numpy = caller.kind.to_native, caller.kind.to_numpy
 
     def vjp(problem: Problem, values: Values, wanted: tuple[str, ...]) -> tuple[Array, ...]:
         native = {role: to_native(array) for role, array in values.items()}
-        found = dict(zip(order, _gradients(backward, caller, problem, native, primary), strict=False))
+        found = dict(zip(order, _gradients(backward, caller, problem, native), strict=False))
         if primary.result in wanted:
-            arrays = (native[role] for role in primary.roles)
-            found[primary.result] = caller(problem, *arrays, native.get(primary.bias))
+            found[primary.result] = caller.by_roles(problem, native)
         missing = [role for role in wanted if found.get(role) is None]
         if missing:
             raise TypeError(f"{backward.label} returned None for grad_{missing[0]}")
@@ -71,7 +72,7 @@ def by_hand(backward: Backward, caller: Any, primary: Map) -> Derivatives:
     return Derivatives(f"by {backward.label}", vjp, roles=order)
 
 
-def offered_roles(backward: Backward, caller: Any, primary: Map, sample: Problem, *, bias: bool) -> tuple[str, ...]:
+def offered_roles(backward: Backward, caller: Caller, sample: Problem, *, bias: bool) -> tuple[str, ...]:
     """Roles of which a backward returns the gradient on a sample; all, where it raises, which is for the laws to judge.
 
     Raises
@@ -79,12 +80,12 @@ def offered_roles(backward: Backward, caller: Any, primary: Map, sample: Problem
     UsageError
         If it returns anything but two or three gradients.
     """
-    asked = sample.replace(bias=bias)
+    primary, asked = caller.primary, sample.replace(bias=bias)
     roles = (*Map.GRAD_WEIGHT.roles, "w", *((primary.bias,) if bias else ()))
     native = {role: caller.kind.to_native(make(asked, role, Fill("dense", 3))) for role in roles}
     order = (*primary.roles, *((primary.bias,) if bias else ()))
     try:
-        found = _gradients(backward, caller, asked, native, primary)
+        found = _gradients(backward, caller, asked, native)
     except _NoGradientsError as error:
         raise UsageError(str(error)) from None
     except BaseException as error:  # whatever else it raises is for the laws to judge
@@ -101,9 +102,9 @@ class _NoGradientsError(TypeError):
     """A backward returned what is not two or three gradients; the message shows it."""
 
 
-def _gradients(backward: Backward, caller: Any, problem: Problem, native: dict[str, Any], primary: Map) -> Any:
+def _gradients(backward: Backward, caller: Caller, problem: Problem, native: dict[str, Any]) -> Any:
     """Call the function on native arrays; a tuple of two or three native arrays with the problem's axes, or None."""
-    names = backward.signature.names
+    primary, names = caller.primary, backward.signature.names
     lacking = [name for name, plain in PLAIN.items() if name not in names and not plain(problem)]
     if lacking:
         raise NotImplementedError(f"{backward.label} takes no {' and no '.join(lacking)}")
@@ -121,7 +122,7 @@ def _gradients(backward: Backward, caller: Any, problem: Problem, native: dict[s
     return [array[None, None] if bare and caller.kind.owns(array) else array for array in found]
 
 
-def _owned(caller: Any, backward: Backward, role: str, array: Any) -> Any:
+def _owned(caller: Caller, backward: Backward, role: str, array: Any) -> Any:
     if not caller.kind.owns(array):
         raise TypeError(f"{backward.label} returned {_shown(array)} for grad_{role}, not a {caller.kind.name} array")
     return array

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from convcheck.dtypes import DTYPES
 from convcheck.engines.gradients import Derivatives
 from convcheck.engines.modes import Mode, Modes
 from convcheck.errors import MisshapenError, TargetRaisedError, UnsupportedError, is_interrupt
-from convcheck.layouts import TELLTALE
+from convcheck.layouts import telltale
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
@@ -85,10 +85,10 @@ class Engine:
     """A convolution under test.
 
     ``apply(map, problem, operands)`` takes NumPy arrays in any layout and returns what the target returned as
-    a NumPy array, sharing its memory where that is possible. ``derivatives`` say how it differentiates, ``modes`` how
-    else it can be called, and ``layer`` how else a layer can. Where it ``has_values`` not, shapes and types are all
-    that there is to judge. A ``buffered`` one may be given the memory for its result. ``notes`` are what was inferred,
-    one fact a line, and ``facts`` the same in a form from which the engine is made again without asking the target.
+    a NumPy array, sharing its memory where that is possible. ``derivatives`` say how it differentiates, and ``modes``
+    how else it can be called. Where it ``has_values`` not, shapes and types are all that there is to judge. A
+    ``buffered`` one may be given the memory for its result. ``notes`` are what was inferred, one fact a line, and
+    ``facts`` the same in a form from which the engine is made again without asking the target.
     """
 
     name: str
@@ -98,7 +98,6 @@ class Engine:
     modes: Modes = field(default_factory=dict)
     has_values: bool = True
     buffered: bool = False
-    layer: Mapping[str, Callable[[Problem, Operands], Array]] = field(default_factory=dict)
     convention: str = "correlation"
     numerics: Numerics = field(default_factory=Numerics)
     notes: tuple[str, ...] = ()
@@ -113,8 +112,7 @@ class Engine:
         """Return the engine with every way to call the target passed through a function."""
         derivatives = self.derivatives and self.derivatives.timed(timed)
         modes = {claim: tuple(mode.timed(timed) for mode in found) for claim, found in self.modes.items()}
-        layer = {name: timed(call) for name, call in self.layer.items()}
-        return self.replace(apply=timed(self.apply), derivatives=derivatives, modes=modes, layer=layer)
+        return self.replace(apply=timed(self.apply), derivatives=derivatives, modes=modes)
 
 
 class Conv:
@@ -142,17 +140,10 @@ class Conv:
             If what it returns has another shape than the sizes give.
         """
         problem = problem.replace(bias=False) if bias is None and problem.bias else problem
-        return self._shaped(self.unchecked(problem, Operands(a, b, bias)), problem)
+        return self.shaped(self.unchecked(problem, Operands(a, b, bias)), problem)
 
-    def layer(self, way: str, problem: Problem, operands: Operands) -> Array:
-        """Call a layer in another way than a function can be called; errors are those of ``conv(problem, ...)``."""
-        lacking = self.engine.capabilities.admits(problem)
-        if lacking or way not in self.engine.layer:
-            raise UnsupportedError(f"{self.engine.name} does not take {lacking or way}")
-        result: Array = self.guarded(lambda: self.engine.layer[way](problem, operands))
-        return self._shaped(result, problem)
-
-    def _shaped(self, result: Array, problem: Problem) -> Array:
+    def shaped(self, result: Array, problem: Problem) -> Array:
+        """Return a result that has the shape which the sizes give, else raise MisshapenError."""
         expected = problem.shapes[self.map.result]
         if result.shape != expected:
             raise MisshapenError(f"the shape is {result.shape}, not {expected}")
@@ -160,10 +151,12 @@ class Conv:
 
     def unchecked(self, problem: Problem, operands: Operands) -> Array:
         """Call the target on a problem that it takes; the result may have any shape."""
-        lacking = self.engine.capabilities.admits(problem)
-        if lacking:
-            raise UnsupportedError(f"{self.engine.name} does not take {lacking}")
+        self._must_admit(problem)
         return self.attempt(problem, operands)
+
+    def _must_admit(self, problem: Problem) -> None:
+        if lacking := self.engine.capabilities.admits(problem):
+            raise UnsupportedError(f"{self.engine.name} does not take {lacking}")
 
     def slack(
         self, problem: Problem, operands: Operands, *, summed: bool = False, copies: bool = False
@@ -193,10 +186,12 @@ class Conv:
         Raises
         ------
         UnsupportedError
-            If the mode does not exist there, or nobody promised that the target runs in it, and it does not.
+            If the engine does not take the problem, the mode does not exist there, or nobody promised that the target
+            runs in it, and it does not.
         TargetRaisedError
             If it must run, and raises.
         """
+        self._must_admit(problem)
         mode.prepare()
         try:
             return self.attempt(problem, operands, mode.call)
@@ -249,8 +244,8 @@ def when_out_of_memory() -> None:
 def _dirty(problem: Any, which: Map) -> None:
     """Fill memory of the result's size with a telltale and free it: what is never written shows it."""
     if isinstance(problem, Problem):
-        with np.errstate(all="ignore"):
-            np.full(problem.shapes[which.result], TELLTALE, np.float64).astype(DTYPES[problem.dtype].numpy)
+        number = DTYPES[problem.dtype].numpy
+        np.full(problem.shapes[which.result], telltale(number.itemsize), np.float64).astype(number)
 
 
 def _flip_weight(which: Map, operands: Operands) -> Operands:

@@ -7,19 +7,18 @@ from typing import Any
 import jax
 import numpy as np
 
+from convcheck.engines.caller import Caller
 from convcheck.engines.gradients import Derivatives, Values
-from convcheck.problem import Map, Problem
+from convcheck.problem import Problem
 
 __all__ = ["by_jax"]
 
 Array = np.ndarray[Any, Any]
 
 
-def by_jax(caller: Any, primary: Map) -> Derivatives:
+def by_jax(caller: Caller) -> Derivatives:
     """Return the derivatives of the function that a `Caller` calls."""
-
-    def call(problem: Problem, native: dict[str, Any]) -> Any:
-        return caller(problem, *(native[role] for role in primary.roles), native.get(primary.bias))
+    primary, call = caller.primary, caller.by_roles
 
     def natives(values: Values) -> dict[str, Any]:
         return {role: caller.kind.to_native(array) for role, array in values.items()}

@@ -8,21 +8,22 @@ from typing import Any
 import numpy as np
 import torch
 
+from convcheck.engines.caller import Caller
 from convcheck.engines.gradients import Derivatives, Values
-from convcheck.problem import Map, Problem
+from convcheck.problem import Problem
 
 __all__ = ["by_autograd"]
 
 Array = np.ndarray[Any, Any]
 
 
-def by_autograd(caller: Any, primary: Map) -> Derivatives:
+def by_autograd(caller: Caller) -> Derivatives:
     """Return the derivatives of the function that a `Caller` calls."""
-    to_native, to_numpy = caller.kind.to_native, caller.kind.to_numpy
+    primary, to_native, to_numpy = caller.primary, caller.kind.to_native, caller.kind.to_numpy
 
     def call(problem: Problem, native: dict[str, Any]) -> Any:
         with torch.enable_grad():
-            return caller(problem, *(native[role] for role in primary.roles), native.get(primary.bias))
+            return caller.by_roles(problem, native)
 
     def vjp(problem: Problem, values: Values, wanted: tuple[str, ...]) -> tuple[Array, ...]:
         native = {role: to_native(array) for role, array in values.items()}

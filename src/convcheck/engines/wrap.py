@@ -5,104 +5,29 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from convcheck.bounds import Numerics
 from convcheck.dtypes import DTYPES
-from convcheck.engines.arrays import ArrayKind, as_numpy, kind_named
+from convcheck.engines.arrays import kind_named
 from convcheck.engines.backward import read_backward
 from convcheck.engines.base import Capabilities, Engine
-from convcheck.engines.buffers import has_its_turn, poisoned
+from convcheck.engines.caller import STYLES, Caller
 from convcheck.engines.differentiation import described, found_again, sought
+from convcheck.engines.facts import Facts, Wanted, Watch
 from convcheck.engines.gradients import Derivatives, apply_of
-from convcheck.engines.modes import modes_of
-from convcheck.engines.modules import Layers, is_layer_class, layers_of
-from convcheck.engines.probes import Facts, Prober, Wanted, Watch
+from convcheck.engines.layers import Layers, is_layer_class, layers_of
+from convcheck.engines.probes import Prober
 from convcheck.engines.signature import Signature, read_signature
+from convcheck.engines.torch_modes import modes_of
 from convcheck.errors import UsageError
-from convcheck.operands import Operands
-from convcheck.problem import Map, Problem
+from convcheck.problem import Map
 
-__all__ = ["STYLES", "Caller", "wrap"]
+__all__ = ["wrap"]
 
-Array = np.ndarray[Any, Any]
-
-STYLES = ("functional", "bare", "transposed")
 #: autograd adds partial gradients up in the operands' own type, where that is a low-precision one
 _LOW = {"f16": "f16", "bf16": "bf16"}
-
-
-@dataclass(frozen=True)
-class Caller:
-    """How a function is called: with which arrays, in which style, and each parameter in which form.
-
-    ``forms`` says, by parameter, whether it is given as a ``tuple`` (one entry an axis), an ``int`` (the same for
-    every axis) or ``pairs`` ((low, high) an axis), and by which name padding by nothing goes at odd sizes.
-    """
-
-    function: Callable[..., Any]
-    signature: Signature
-    kind: ArrayKind
-    style: str
-    forms: dict[str, str]
-
-    @property
-    def primary(self) -> Map:
-        """The map that a call computes: a transposed convolution is the gradient of one by its input."""
-        return Map.GRAD_INPUT if self.style == "transposed" else Map.FORWARD
-
-    def __call__(self, problem: Problem, x: Any, w: Any, bias: Any | None, *, buffered: bool = False) -> Any:
-        """Call the function on native arrays of the problem's shapes, whatever its style; a native result.
-
-        ``buffered`` calls give it an output buffer also where it needs none.
-        """
-        defaults = _defaults(problem)
-        given: dict[str, Any] = {} if bias is None else {"bias": bias}
-        if any(getattr(problem, name) != value for name, value in defaults.items()):
-            named = [name for name in (*defaults, "output_padding") if name in self.signature.names]
-            given |= {name: self.spell(name, problem) for name in named}
-        if buffered or self.signature.buffer == "required":
-            out = poisoned(self.primary, problem)
-            given["out"] = self.kind.to_native(out[0, 0] if self.style == "bare" else out)
-        if self.style == "bare":
-            x, w = x[0, 0], w[0, 0]
-        args, kwargs = self.signature.arguments(given)
-        result: Any = self.function(x, w, *args, **kwargs)
-        if result is None and "out" in given:
-            result = given["out"]
-        return result[None, None] if self.style == "bare" and self.kind.owns(result) else result
-
-    def on_numpy(self, problem: Problem, operands: Operands) -> Array:
-        """Call the function on NumPy arrays; a NumPy result."""
-        a, b, bias = (None if o is None else self.kind.to_native(o) for o in operands)
-        buffered = bool(self.signature.buffer) and has_its_turn(self.primary, problem)
-        return as_numpy(self.kind, self(problem, a, b, bias, buffered=buffered))
-
-    def spell(self, name: str, problem: Problem) -> Any:
-        """One parameter in the form that the function takes; in turn, where it takes an int and a tuple."""
-        value: Any = problem.leftover if name == "output_padding" else getattr(problem, name)
-        if name == "groups":
-            return value
-        if name == "padding" and problem.same:
-            return "same"
-        if name == "padding" and not any(map(any, value)) and self.forms.get("none") and problem.size[-1] % 2:
-            return self.forms["none"]
-        form = self.forms.get(name, "tuple")
-        if name == "padding" and form != "pairs" and all(low == high for low, high in value):
-            value = tuple(low for low, _ in value)
-        if form == "either":
-            alike = len(set(value)) == 1 and isinstance(value[0], int)  # not a pair of different ends
-            form = "int" if alike and problem.size[0] % 2 else "tuple"
-        return value[0] if form == "int" else value
-
-
-def _defaults(problem: Problem) -> dict[str, Any]:
-    """Parameters of a plain problem: a function is left to its own defaults there, and told everything elsewhere."""
-    ones = (1,) * problem.ndim
-    return {"stride": ones, "padding": ((0, 0),) * problem.ndim, "dilation": ones, "groups": 1}
 
 
 def wrap(  # noqa: PLR0913 - everything that a user may say about a function
@@ -170,8 +95,7 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
     backward = None if vjp is None else read_backward(vjp)
     if facts is None:
         prober = Prober(
-            label=label,
-            caller=lambda kind, style, forms: Caller(function, signature, kind, style, forms),
+            caller=lambda kind, style: Caller(function, signature, kind, style, {}),
             kinds=[kind_named(n, device) for n in ([array] if array else _kinds_of(function, device))],
             styles=[style] if style else _styles_of(label, signature),
             ndims=_as_tuple(ndim) or _ndims_of(label),
@@ -198,9 +122,9 @@ def _engine(
 ) -> Engine:
     primary = caller.primary
     maps = tuple(m for m in Map if m is primary or (derivatives and m.result in derivatives.roles))
-    others = layers.others() if layers else {}
     note = ("layer: constructed anew for every call",) if layers else ()
     apply = apply_of(primary, caller.on_numpy, derivatives)
+    modes = modes_of(caller, apply, differentiable=bool(derivatives and derivatives.accumulate))
     return Engine(
         name=label,
         capabilities=Capabilities(
@@ -208,12 +132,11 @@ def _engine(
         ),
         apply=apply,
         derivatives=derivatives,
-        modes=modes_of(caller, apply, differentiable=bool(derivatives and derivatives.accumulate)),
+        modes={**modes, **(layers.modes_of(caller) if layers else {})},
         has_values=caller.kind.has_values,
         buffered=bool(caller.signature.buffer),
         convention=convention,
         numerics=_numerics(facts.numerics, primary, low=_LOW if derivatives else {}),
-        layer={name: replace(caller, function=other).on_numpy for name, other in others.items()},
         notes=(*note, *facts.notes, f"gradients: {described(derivatives)}"),
         versions=(caller.kind.version(),),
         facts=facts,

@@ -14,7 +14,6 @@ from convcheck.bounds import expect
 from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Conv
-from convcheck.engines.modules import RELOADED
 from convcheck.errors import ShapeError, TargetRaisedError, UnsupportedError
 from convcheck.laws.arrangement import bits, flat, wide
 from convcheck.laws.invalid import invalid_calls
@@ -165,8 +164,8 @@ def layout_free(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 def state_dict_round_trips(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """A layer that was loaded with the state_dict of another computes what that one does."""
-    again = conv.layer(RELOADED, problem, operands)
-    return Claim(again, conv(problem, *operands), 2 * conv.slack(problem, operands))
+    plain, (mode,) = conv(problem, *operands), conv.modes("state")
+    return Claim(conv.within(mode, problem, operands), plain, 2 * conv.slack(problem, operands))
 
 
 def rejects_invalid(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -214,7 +213,7 @@ LAWS = (
     Law(stateless, CHAPTER, maps=ALL_MAPS, work=10_000),
     Law(threads_agree, CHAPTER, maps=ALL_MAPS, work=10_000),
     Law(layout_free, CHAPTER, maps=ALL_MAPS, fills="layouts"),
-    Law(state_dict_round_trips, CHAPTER, maps=OWN_MAPS, own=True, layer=(RELOADED,)),
+    Law(state_dict_round_trips, CHAPTER, maps=OWN_MAPS, own=True, modes="state"),
     Law(rejects_invalid, CHAPTER, maps=OWN_MAPS, own=True, needs={"size": ("tiny",)}, work=20_000),
     Law(survives, CHAPTER, maps=ALL_MAPS, fills="layouts", valueless=True),
     Law(empty_batch, CHAPTER, maps=ALL_MAPS, needs={"batch": ("several",)}, work=20_000, valueless=True),

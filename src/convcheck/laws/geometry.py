@@ -8,7 +8,7 @@ import numpy as np
 
 from convcheck.claim import Claim
 from convcheck.engines.base import Conv
-from convcheck.engines.modules import PADDING_MODES
+from convcheck.engines.layers import PADDING_MODES
 from convcheck.errors import UnsupportedError
 from convcheck.laws.arrangement import pad, stuff, subsample, wide
 from convcheck.laws.law import OWN_MAPS, Law
@@ -45,10 +45,12 @@ def padding_modes(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """layer(x, padding=p, padding_mode=m) = layer(pad(x, p, m)), for m circular, reflect and replicate."""
     bare = problem.replace(padding=((0, 0),) * problem.ndim, same=False)
     got, expected, slack = [], [], []
-    for mode in _modes_of(conv, problem):
-        x = pad(operands.a, problem, PADDING_MODES[mode])
+    for mode in conv.modes("padding"):
+        if not _can_pad(mode.name, problem):
+            continue
+        x = pad(operands.a, problem, PADDING_MODES[mode.name])
         padded, given = bare.replace(size=x.shape[2:]), operands._replace(a=x)
-        got.append(conv.layer(mode, problem, operands))
+        got.append(conv.shaped(conv.within(mode, problem, operands), problem))
         expected.append(conv(padded, *given))
         slack.append(np.broadcast_to(2 * conv.slack(padded, given), got[-1].shape))
     if not got:
@@ -56,11 +58,10 @@ def padding_modes(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     return Claim(np.stack(got), np.stack(expected), np.stack(slack))
 
 
-def _modes_of(conv: Conv, problem: Problem) -> list[str]:
-    """Modes that a layer has, and that can pad: a reflection needs more than p elements, a circle p."""
+def _can_pad(mode: str, problem: Problem) -> bool:
+    """Whether a problem is large enough for a mode of padding: a reflection needs more than p elements, a circle p."""
     spare = min(size - max(ends) for size, ends in zip(problem.size, problem.padding, strict=True))
-    least = {"circular": 0, "reflect": 1}
-    return [mode for mode in PADDING_MODES if mode in conv.engine.layer and spare >= least.get(mode, spare)]
+    return spare >= {"circular": 0, "reflect": 1}.get(mode, spare)
 
 
 def groups_split(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -180,7 +181,7 @@ LAWS = (
         CHAPTER,
         needs={"padding": ("symmetric", "unequal", "two-sided", "at-least-kernel", "same"), "size": _ROOMY},
         holds=lambda p: any(map(any, p.padding)),
-        layer=tuple(PADDING_MODES),
+        modes="padding",
     ),
     Law(groups_split, CHAPTER, needs={"groups": ("several", "depthwise", "multiplier")}),
     Law(channels_sum, CHAPTER, needs={"channels": _MANY, "groups": ("one",)}, holds=_ungrouped, fills="strict"),

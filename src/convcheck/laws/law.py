@@ -10,6 +10,7 @@ from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Capabilities, Conv, Engine
 from convcheck.engines.gradients import offers_of
+from convcheck.engines.modes import CLAIMS
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
@@ -37,9 +38,8 @@ class Law:
     scope instead of sampling, and ``few`` samples so many problems where more would take too long. ``requires`` is a
     library. ``own`` laws speak of the target's own call only, ``derived`` ones of its derivatives only, of which
     ``offers`` names what the law needs (`convcheck.engines.gradients`). ``modes`` are those of an engine that the law
-    speaks of, as `Engine.modes` calls them; ``slow`` laws are judged nightly, or where they are named.
-    ``valueless`` laws speak of shapes and types alone. ``layer`` names ways to call a layer (`Engine.layer`), of which
-    the law needs one.
+    speaks of (`convcheck.engines.modes.CLAIMS`); ``slow`` laws are judged nightly, or where they are named.
+    ``valueless`` laws speak of shapes and types alone.
     """
 
     check: Callable[[Conv, Problem, Operands], Claim]
@@ -60,27 +60,28 @@ class Law:
     few: int = 0
     slow: bool = False
     valueless: bool = False
-    layer: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """What a person calls it: kebab-case."""
         return self.check.__name__.replace("_", "-")
 
-    def can_call(self, engine: Engine) -> bool:
-        """Whether an engine can be called in the ways that the law speaks of."""
-        of_layer = not self.layer or any(way in engine.layer for way in self.layer)
-        return of_layer and (not self.modes or self.modes in engine.modes) and not self.lacks(engine)
-
     def maps_of(self, offered: Capabilities) -> tuple[Map, ...]:
         """Maps of an engine that the law speaks of."""
         left_out = {True: self.derived, False: self.own}
         return tuple(m for m in self.maps if m in offered.maps and not left_out[m is offered.primary])
 
-    def lacks(self, engine: Engine) -> str:
-        """What the law needs and an engine's derivatives do not offer, or an empty string."""
-        offered = offers_of(engine.derivatives, engine.capabilities.primary)
-        return "" if not self.offers or self.offers in offered else self.offers
+    def why_not(self, engine: Engine) -> str:
+        """Why the law cannot be judged on an engine, whatever the problem, or an empty string."""
+        if self.direct and engine.numerics.normwise:
+            return "does not hold for engines that declare Winograd or FFT"
+        if not (self.valueless or engine.has_values):
+            return "the device has no values"
+        if self.modes and self.modes not in engine.modes:
+            return f"the target {CLAIMS[self.modes]}"
+        if self.offers and self.offers not in offers_of(engine.derivatives, engine.capabilities.primary):
+            return f"the target offers no {self.offers}"
+        return ""
 
     @property
     def equation(self) -> str:

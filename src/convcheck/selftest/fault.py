@@ -14,7 +14,7 @@ from convcheck.operands import Operands
 from convcheck.problem import Map
 from convcheck.selftest.base import BASE
 
-__all__ = ["EVERYTHING", "KINDS", "Fault", "plant", "plant_apply"]
+__all__ = ["EVERYTHING", "KINDS", "Apply", "Fault", "plant", "plant_apply"]
 
 Array = np.ndarray[Any, Any]
 Apply = Callable[[Map, Any, Operands], Array]

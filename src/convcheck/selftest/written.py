@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from convcheck.bounds import Numerics
-from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.base import Capabilities, Engine
 from convcheck.engines.gradients import Derivatives
-from convcheck.engines.probes import Facts
 from convcheck.engines.wrap import wrap
-from convcheck.problem import Map, Problem
+from convcheck.problem import Map
+from convcheck.selftest.functions import FACTS, Parameters, function_of
 
 __all__ = ["Gradients", "layer_engine", "written"]
 
@@ -19,20 +19,7 @@ Tensors = tuple[Any, ...]
 #: from (context, upstream gradient) to the gradients by x, w and the bias, needed or not
 Gradients = Callable[[Any, Any], Tensors]
 
-_FACTS = Facts(
-    kind="torch",
-    style="functional",
-    forms={},
-    problem=Problem(size=(5, 6), kernel=(2, 3)),
-    ndims=(1, 2, 3),
-    dtypes=("f32", "f64"),
-    features=frozenset(FEATURES) - {"two-sided-padding", "same-padding", "output-padding"},
-    numerics=Numerics(),
-    work_limit=20_000,
-    notes=(),
-    gradients=("x", "w", "bias"),
-    twice=True,
-)
+_FACTS = replace(FACTS, ndims=(1, 2, 3), gradients=("x", "w", "bias"), twice=True)
 
 
 def layer_engine(name: str, make: Callable[[], Callable[..., Any]]) -> Engine:
@@ -64,7 +51,7 @@ def written(gradients: Gradients) -> Callable[[], Callable[..., Any]]:
 
         class Written(torch.autograd.Function):
             @staticmethod
-            def forward(ctx: Any, x: Any, w: Any, bias: Any, parameters: tuple[Any, ...]) -> Any:
+            def forward(ctx: Any, x: Any, w: Any, bias: Any, parameters: Parameters) -> Any:
                 ctx.save_for_backward(x, w)
                 ctx.parameters = parameters
                 return getattr(torch.nn.functional, f"conv{x.ndim - 2}d")(x, w, bias, *parameters)
@@ -76,24 +63,16 @@ def written(gradients: Gradients) -> Callable[[], Callable[..., Any]]:
                 needed = zip(found, ctx.needs_input_grad[:3], strict=True)
                 return (*(gradient if is_needed else None for gradient, is_needed in needed), None)
 
-        def conv(
-            x: Any, w: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-        ) -> Any:
-            return Written.apply(x, w, bias, (stride, padding, dilation, groups))  # type: ignore[no-untyped-call]
-
-        return conv
+        return function_of(Written.apply)
 
     return make
 
 
-def _right(parameters: tuple[Any, ...], upstream: Any, x: Any, w: Any) -> Tensors:
+def _right(parameters: Parameters, upstream: Any, x: Any, w: Any) -> Tensors:
     """All three gradients, by what torch's own backward is made of: it can be differentiated again."""
     import torch
 
-    *spatial, groups = parameters
-    stride, padding, dilation = ([v] * (x.ndim - 2) if isinstance(v, int) else list(v) for v in spatial)
-    none = [0] * (x.ndim - 2)
-    wanted = [True, True, True]
+    (stride, padding, dilation, groups), none, wanted = parameters, [0] * (x.ndim - 2), [True] * 3
     found: Tensors = torch.ops.aten.convolution_backward(
         upstream, x, w, [len(w)], stride, padding, dilation, False, none, groups, wanted
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from convcheck.engines.base import Engine
 from convcheck.engines.wrap import wrap
-from convcheck.selftest.faults.modes import FACTS
+from convcheck.selftest.functions import FACTS, Parameters, function_of
 
 __all__ = ["ENGINES"]
 
@@ -23,18 +23,11 @@ def _positions(size: int, kernel: int, stride: int, dilation: int) -> Any:
     return stride * outputs[:, None] + dilation * torch.arange(kernel)
 
 
-def _gathering(  # the names are what a signature is read by
-    x: Any,
-    w: Any,
-    bias: Any = None,
-    stride: Any = (1, 1),
-    padding: Any = (0, 0),
-    dilation: Any = (1, 1),
-    groups: int = 1,
-) -> Any:
+def _gathering(x: Any, w: Any, bias: Any, parameters: Parameters) -> Any:
     """Gather what each tap meets by positions that are kept, then sum products."""
     import torch
 
+    stride, padding, dilation, groups = parameters
     if x.ndim != 4 or min(*stride, *dilation, groups) < 1 or min(padding) < 0 or w.shape[1] * groups != x.shape[1]:
         raise ValueError("no convolution")
     padded = torch.nn.functional.pad(x, (padding[1], padding[1], padding[0], padding[0]))
@@ -48,27 +41,19 @@ def _gathering(  # the names are what a signature is read by
     return y if bias is None else y + bias[:, None, None]
 
 
-def _leaving(  # the names are what a signature is read by
-    x: Any,
-    w: Any,
-    bias: Any = None,
-    stride: Any = (1, 1),
-    padding: Any = (0, 0),
-    dilation: Any = (1, 1),
-    groups: int = 1,
-) -> Any:
+def _leaving(x: Any, w: Any, bias: Any, parameters: Parameters) -> Any:
     """Go through NumPy's memory, which knows no gradients and no modes."""
     import torch
 
     a, b = (torch.from_numpy(tensor.numpy()) for tensor in (x, w))
-    return torch.from_numpy(torch.nn.functional.conv2d(a, b, bias, stride, padding, dilation, groups).numpy())
+    return torch.from_numpy(torch.nn.functional.conv2d(a, b, bias, *parameters).numpy())
 
 
 def _engines() -> tuple[Engine, ...]:
     differentiable = replace(FACTS, gradients=("x", "w"))
     return (
-        wrap(_gathering, name="torch-positions-kept", facts=differentiable),
-        wrap(_leaving, name="torch-by-way-of-numpy", facts=FACTS),
+        wrap(function_of(_gathering), name="torch-positions-kept", facts=differentiable),
+        wrap(function_of(_leaving), name="torch-by-way-of-numpy", facts=FACTS),
     )
 
 

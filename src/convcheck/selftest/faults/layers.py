@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from convcheck.engines.modules import RELOADED
+from convcheck.engines.modes import Mode, Modes
 from convcheck.operands import Operands
 from convcheck.problem import Map
 from convcheck.selftest.base import BASE, Steps, positions, raw
 from convcheck.selftest.call import Call
-from convcheck.selftest.fault import Fault, plant_apply
+from convcheck.selftest.fault import Apply, Fault, plant_apply
 from convcheck.selftest.faults import geometry, kernels, mixing, values
 from convcheck.selftest.faults.padding import circular, padded, reflect, replicate
 
@@ -28,17 +28,14 @@ WAYS: dict[str, Steps] = {
     "circular": BASE.replace(table=circular),
     "reflect": BASE.replace(table=reflect),
     "replicate": BASE.replace(table=replicate),
-    RELOADED: BASE,
+    "reloaded": BASE,
 }
 
 
-def _forward(steps: Steps) -> Callable[[Any, Operands], Array]:
-    return lambda problem, operands: steps(Map.FORWARD, problem, operands)
-
-
-def layered(ways: dict[str, Steps]) -> dict[str, Callable[[Any, Operands], Array]]:
-    """Make ways to call a layer (`convcheck.engines.base.Engine.layer`) of steps."""
-    return {name: _forward(steps) for name, steps in ways.items()}
+def layered(ways: Mapping[str, Apply]) -> Modes:
+    """Return the modes of a layer, which pads by all but the last of these ways, and is reloaded by that one."""
+    *padding, state = (Mode(name, call, (Map.FORWARD,)) for name, call in ways.items())
+    return {"padding": tuple(padding), "state": (state,)}
 
 
 def _on_axes(which: Callable[[Call, int], bool], table: Table) -> Table:
@@ -70,7 +67,7 @@ def _one_too_far(call: Call, axis: int) -> Array:
 
 def _modes(change: Callable[[Steps], dict[str, Any]]) -> dict[str, Steps]:
     """All modes with steps replaced; ``change`` is given the right ones."""
-    return {name: steps.replace(**change(steps)) for name, steps in WAYS.items() if name != RELOADED}
+    return {name: steps.replace(**change(steps)) for name, steps in WAYS.items() if name != "reloaded"}
 
 
 def _weight_transposed(call: Call, operands: Operands) -> Operands:
@@ -111,10 +108,10 @@ _STATES: dict[str, dict[str, Any]] = {
 
 def _plant(name: str, ways: dict[str, Steps]) -> Fault:
     fault = plant_apply(name, "layer", BASE)
-    return replace(fault, engine=fault.engine.replace(layer=layered(WAYS | ways)))
+    return replace(fault, engine=fault.engine.replace(modes=layered(WAYS | ways)))
 
 
 FAULTS: tuple[Fault, ...] = (
     *(_plant(name, ways) for name, ways in _MODES.items()),
-    *(_plant(name, {RELOADED: BASE.replace(**steps)}) for name, steps in _STATES.items()),
+    *(_plant(name, {"reloaded": BASE.replace(**steps)}) for name, steps in _STATES.items()),
 )

@@ -6,44 +6,25 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-from convcheck.bounds import Numerics
-from convcheck.engines.base import FEATURES
-from convcheck.engines.probes import Facts
 from convcheck.engines.wrap import wrap
-from convcheck.problem import Problem
 from convcheck.selftest.fault import Fault
+from convcheck.selftest.functions import FACTS, Parameters, function_of
 
-__all__ = ["FACTS", "FAULTS"]
+__all__ = ["FAULTS"]
 
 #: tells from the input and the weight, or from torch's state, whether the mistake is made
 Condition = Callable[[Any, Any], bool]
-
-#: what probes would find, had they not been spared
-FACTS = Facts(
-    kind="torch",
-    style="functional",
-    forms={},
-    problem=Problem(size=(5, 6), kernel=(2, 3)),
-    ndims=(2,),
-    dtypes=("f32", "f64"),
-    features=frozenset(FEATURES) - {"two-sided-padding", "same-padding", "output-padding"},
-    numerics=Numerics(),
-    work_limit=20_000,
-    notes=(),
-)
 
 
 def _planted(name: str, condition: Condition) -> Fault:
     """Plant a function whose last column is one too large under a condition."""
     import torch
 
-    def conv2d(  # the names are what a signature is read by
-        x: Any, w: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-    ) -> Any:
-        y = torch.nn.functional.conv2d(x, w, bias, stride, padding, dilation, groups)
+    def conv2d(x: Any, w: Any, bias: Any, parameters: Parameters) -> Any:
+        y = torch.nn.functional.conv2d(x, w, bias, *parameters)
         return torch.cat([y[..., :-1], y[..., -1:] + 1], dim=-1) if condition(x, w) else y
 
-    return Fault(name, "mode", wrap(conv2d, name=name, facts=FACTS))
+    return Fault(name, "mode", wrap(function_of(conv2d), name=name, facts=FACTS))
 
 
 def _conditions() -> dict[str, Condition]:

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from convcheck import Conv2D  # noqa: E402
 from convcheck.engines.base import Conv  # noqa: E402
-from convcheck.engines.modules import layers_of  # noqa: E402
+from convcheck.engines.layers import layers_of  # noqa: E402
 from convcheck.engines.wrap import wrap  # noqa: E402
 from convcheck.errors import UsageError  # noqa: E402
 from convcheck.examine import examine  # noqa: E402
@@ -82,7 +82,7 @@ def test_all_three_maps_come_from_a_transposed_layer(which):
 def test_a_layer_takes_what_its_constructor_takes():
     engine = wrap(Own)
     assert engine.capabilities.features == {"batch", "channels", "bias", "stride", "unequal-stride"}
-    assert (engine.notes[0], set(engine.layer)) == ("layer: constructed anew for every call", {"reloaded"})
+    assert (engine.notes[0], "padding" in engine.modes) == ("layer: constructed anew for every call", False)
 
 
 def test_a_bias_that_a_layer_always_has_is_zero_where_none_is_given():
@@ -100,10 +100,11 @@ def test_the_layer_of_one_image_and_one_kernel_is_judged_with_its_bias():
 
 
 def test_a_layer_pads_by_the_modes_that_its_constructor_takes():
-    layer = wrap(nn.Conv1d, ndim=1).layer
+    engine = wrap(nn.Conv1d, ndim=1)
     problem = Problem(size=(4,), kernel=(1,), padding=((2, 2),))
     operands = Operands(np.arange(1, 5, dtype=np.float32).reshape(1, 1, 4), np.ones((1, 1, 1), np.float32))
-    assert {mode: layer[mode](problem, operands).ravel().tolist() for mode in sorted(layer)} == {
+    modes = (*engine.modes["padding"], *engine.modes["state"])
+    assert {mode.name: Conv(engine).within(mode, problem, operands).ravel().tolist() for mode in modes} == {
         "circular": [3, 4, 1, 2, 3, 4, 1, 2],
         "reflect": [3, 2, 1, 2, 3, 4, 3, 2],
         "reloaded": [0, 0, 1, 2, 3, 4, 0, 0],

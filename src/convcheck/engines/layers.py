@@ -11,15 +11,15 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from convcheck.engines.caller import Caller
+from convcheck.engines.modes import Mode, Modes
 from convcheck.engines.signature import ALIASES
 from convcheck.errors import UsageError
 
-__all__ = ["PADDING_MODES", "RELOADED", "Layers", "is_layer_class", "layers_of"]
+__all__ = ["PADDING_MODES", "Layers", "is_layer_class", "layers_of"]
 
 #: what layers call the modes of padding that `numpy.pad` calls wrap, reflect and edge
 PADDING_MODES = {"circular": "wrap", "reflect": "reflect", "replicate": "edge"}
-#: the call of a layer that was loaded with the state of another
-RELOADED = "reloaded"
 #: what constructors call their parameters, by what convcheck calls them
 NAMES = {
     "in_channels": ("in_channels", "in_ch", "in_planes", "inplanes", "c_in"),
@@ -83,10 +83,15 @@ class Layers:
         layer.__module__ = self.cls.__module__
         return layer
 
-    def others(self) -> dict[str, Callable[..., Any]]:
-        """Other ways to call a layer, by name: with each mode of padding, and after its state was saved and loaded."""
-        padded = {mode: partial(self, **{self.names["padding_mode"]: mode}) for mode in self.modes}
-        return padded | {RELOADED: self.reloaded}
+    def modes_of(self, caller: Caller) -> Modes:
+        """Other ways to call a layer: with each mode of padding, and after its state was saved and loaded."""
+
+        def mode(name: str, function: Callable[..., Any]) -> Mode:
+            other = replace(caller, function=function)
+            return Mode(name, lambda _, problem, operands: other.on_numpy(problem, operands), (caller.primary,))
+
+        padded = tuple(mode(name, partial(self, **{self.names["padding_mode"]: name})) for name in self.modes)
+        return {"state": (mode("reloaded", self.reloaded),)} | ({"padding": padded} if padded else {})
 
     def __call__(self, x: Any, w: Any, **given: Any) -> Any:
         """Construct a layer, put w and the bias in the place of its own, and call it: gradients arrive at both."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
 from convcheck.dtypes import DTYPES
-from convcheck.engines.arithmetic import is_normwise, sums_narrowly
+from convcheck.engines.probes.arithmetic import is_normwise, sums_narrowly
 from convcheck.engines.wrap import wrap
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
@@ -52,6 +54,47 @@ def test_an_exact_engine_is_not_normwise():
 
 def test_errors_of_a_few_roundings_are_normwise():
     assert is_normwise(slightly_off, Map.FORWARD, PLAIN, ("f32",), channels=False)
+
+
+def winograd_2_3(problem, operands):
+    """F(2, 3) along the last axis: sums of two taps at once, with differences and halves of what a tile holds."""
+    dtype = DTYPES[problem.dtype].numpy
+    x, w = operands.a.astype(dtype), operands.b.astype(dtype)
+    size = problem.shapes["y"][-1]
+    if w.shape[-1] != 3 or size % 2:
+        return wide(problem, operands)
+    y = np.zeros(problem.shapes["y"], dtype)
+    half = dtype.type(0.5)
+    taps = np.ndindex(*problem.kernel[:-1])
+    for c, rows in product(range(problem.channels), taps):
+        lines = x[:, c, *(slice(r, r + n) for r, n in zip(rows, y.shape[2:-1], strict=True))]
+        for o, i in product(range(problem.filters), range(0, size, 2)):
+            a, b, d = w[o, c, *rows]
+            p, q, r, s = (lines[..., i + k] for k in range(4))
+            sum_, rest = (q + r) * ((a + b + d) * half), (r - q) * ((a - b + d) * half)
+            y[:, o, ..., i] += (p - r) * a + sum_ + rest
+            y[:, o, ..., i + 1] += sum_ - rest - (q - s) * d
+    return y
+
+
+@pytest.mark.parametrize("dtypes", [("f32",), ("f64",), ("f32", "f64")])
+def test_the_smallest_winograd_transform_is_normwise_though_integers_are_exact(dtypes):
+    assert is_normwise(winograd_2_3, Map.FORWARD, PLAIN, dtypes, channels=True)
+
+
+@pytest.mark.parametrize("error", [1e-7, 1e-12])
+def test_a_small_constant_error_is_a_mistake_and_not_normwise(error):
+    def off(problem, operands):
+        return wide(problem, operands) + DTYPES[problem.dtype].numpy.type(error)
+
+    assert not is_normwise(off, Map.FORWARD, PLAIN, ("f32", "f64"), channels=True)
+
+
+def test_a_neighbour_that_leaks_a_little_is_a_mistake_and_not_normwise():
+    def leaking(problem, operands):
+        return wide(problem, operands) + 1e-7 * operands.a[..., :1].sum(axis=1, keepdims=True).mean()
+
+    assert not is_normwise(leaking, Map.FORWARD, PLAIN, ("f32", "f64"), channels=True)
 
 
 def test_operands_rounded_to_bfloat16_are_a_mistake_and_not_normwise():

@@ -1,0 +1,96 @@
+"""How a function is called: in which style, on which arrays, with each parameter in the form that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from convcheck.engines.arrays import ArrayKind, as_numpy
+from convcheck.engines.buffers import has_its_turn, poisoned
+from convcheck.engines.signature import Signature
+from convcheck.operands import Operands
+from convcheck.problem import Map, Problem
+
+__all__ = ["STYLES", "Caller"]
+
+Array = np.ndarray[Any, Any]
+
+STYLES = ("functional", "bare", "transposed")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """How a function is called: with which arrays, in which style, and each parameter in which form.
+
+    ``forms`` says, by parameter, whether it is given as a ``tuple`` (one entry an axis), an ``int`` (the same for
+    every axis) or ``pairs`` ((low, high) an axis), and by which name padding by nothing goes at odd sizes.
+    """
+
+    function: Callable[..., Any]
+    signature: Signature
+    kind: ArrayKind
+    style: str
+    forms: dict[str, str]
+
+    @property
+    def primary(self) -> Map:
+        """The map that a call computes: a transposed convolution is the gradient of one by its input."""
+        return Map.GRAD_INPUT if self.style == "transposed" else Map.FORWARD
+
+    def __call__(self, problem: Problem, x: Any, w: Any, bias: Any | None, *, buffered: bool = False) -> Any:
+        """Call the function on native arrays of the problem's shapes, whatever its style; a native result.
+
+        ``buffered`` calls give it an output buffer also where it needs none.
+        """
+        defaults = _defaults(problem)
+        given: dict[str, Any] = {} if bias is None else {"bias": bias}
+        if any(getattr(problem, name) != value for name, value in defaults.items()):
+            named = [name for name in (*defaults, "output_padding") if name in self.signature.names]
+            given |= {name: self.spell(name, problem) for name in named}
+        if buffered or self.signature.buffer == "required":
+            out = poisoned(self.primary, problem)
+            given["out"] = self.kind.to_native(out[0, 0] if self.style == "bare" else out)
+        if self.style == "bare":
+            x, w = x[0, 0], w[0, 0]
+        args, kwargs = self.signature.arguments(given)
+        result: Any = self.function(x, w, *args, **kwargs)
+        if result is None and "out" in given:
+            result = given["out"]
+        return result[None, None] if self.style == "bare" and self.kind.owns(result) else result
+
+    def by_roles(self, problem: Problem, native: Mapping[str, Any]) -> Any:
+        """Call the function on native arrays by the roles that they play; a native result."""
+        a, b = (native[role] for role in self.primary.roles)
+        return self(problem, a, b, native.get(self.primary.bias))
+
+    def on_numpy(self, problem: Problem, operands: Operands) -> Array:
+        """Call the function on NumPy arrays; a NumPy result."""
+        a, b, bias = (None if o is None else self.kind.to_native(o) for o in operands)
+        buffered = bool(self.signature.buffer) and has_its_turn(self.primary, problem)
+        return as_numpy(self.kind, self(problem, a, b, bias, buffered=buffered))
+
+    def spell(self, name: str, problem: Problem) -> Any:
+        """One parameter in the form that the function takes; in turn, where it takes an int and a tuple."""
+        value: Any = problem.leftover if name == "output_padding" else getattr(problem, name)
+        if name == "groups":
+            return value
+        if name == "padding" and problem.same:
+            return "same"
+        if name == "padding" and not any(map(any, value)) and self.forms.get("none") and problem.size[-1] % 2:
+            return self.forms["none"]
+        form = self.forms.get(name, "tuple")
+        if name == "padding" and form != "pairs" and all(low == high for low, high in value):
+            value = tuple(low for low, _ in value)
+        if form == "either":
+            alike = len(set(value)) == 1 and isinstance(value[0], int)  # not a pair of different ends
+            form = "int" if alike and problem.size[0] % 2 else "tuple"
+        return value[0] if form == "int" else value
+
+
+def _defaults(problem: Problem) -> dict[str, Any]:
+    """Parameters of a plain problem: a function is left to its own defaults there, and told everything elsewhere."""
+    ones = (1,) * problem.ndim
+    return {"stride": ones, "padding": ((0, 0),) * problem.ndim, "dilation": ones, "groups": 1}

@@ -1,0 +1,92 @@
+"""Ask a target one question: does it take a problem, refuse it, and what comes back."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from convcheck.engines.caller import Caller
+from convcheck.engines.facts import Watch
+from convcheck.errors import is_interrupt
+from convcheck.operands import Fill, Operands, make
+from convcheck.problem import Map, Problem
+
+__all__ = ["KERNELS", "Asking", "on_axes", "plain", "plain_operands"]
+
+Array = np.ndarray[Any, Any]
+
+#: what kernels are tried, all the same but for the axes; the input is larger by so much
+KERNELS, _MORE = ((2, 3, 2), (3, 3, 3), (1, 1, 1), (5, 5, 5)), (3, 3, 2)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A way to call the target, and who watches."""
+
+    caller: Caller
+    watch: Watch
+
+    def spelling(self, **forms: str) -> Self:
+        """Return the same with some parameters given in other forms."""
+        return replace(self, caller=replace(self.caller, forms=self.caller.forms | forms))
+
+    def call(self, problem: Problem, operands: Operands | None = None) -> Array | None:
+        """Return the result, or None where the target raises or returns what is no array of its kind."""
+        try:
+            return self._attempt(problem, operands)
+        except BaseException as error:  # a probe asks; any answer but an array is a no
+            if is_interrupt(error):
+                raise
+            return None
+
+    def takes(self, problem: Problem) -> bool:
+        """Whether a result of the right shape comes back."""
+        result = self.call(problem)
+        return result is not None and result.shape == problem.shapes[self.caller.primary.result]
+
+    def refuses(self, problem: Problem) -> bool:
+        """Whether the target says that it does not take the problem: any other exception is for the laws to judge."""
+        try:
+            self._attempt(problem, None)
+        except NotImplementedError:
+            return True
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+        return False
+
+    def _attempt(self, problem: Problem, operands: Operands | None) -> Array:
+        kind = self.caller.kind
+        given = operands or plain_operands(self.caller.primary, problem)
+        probe = f"{kind.name} {self.caller.style} {problem}"
+        if probe in self.watch.avoid:
+            raise TypeError("the target died of this probe")
+        self.watch.announce(probe)
+        a, b, bias = (None if o is None else kind.to_native(o) for o in given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = self.caller(problem, a, b, bias)
+        if not kind.owns(result):
+            raise TypeError(f"returned a {type(result).__name__}")
+        return kind.to_numpy(result)
+
+
+def plain(kernel: tuple[int, ...], ndim: int, dtype: str) -> Problem:
+    """Return the plainest problem of a kernel, on some of its axes."""
+    size = tuple(k + more for k, more in zip(kernel, _MORE, strict=True))
+    return Problem(size=size[:ndim], kernel=kernel[:ndim], dtype=dtype)
+
+
+def on_axes(problem: Problem, ndim: int) -> Problem:
+    """Return the plain problem of the same kernel and dtype on another number of axes."""
+    kernel = next(kernel for kernel in KERNELS if kernel[: problem.ndim] == problem.kernel)
+    return plain(kernel, ndim, problem.dtype)
+
+
+def plain_operands(which: Map, problem: Problem) -> Operands:
+    """Return small integers for the operands of a map."""
+    a, b = (make(problem, role, Fill("dense", 3)) for role in which.roles)
+    return Operands(a, b, make(problem, which.bias, Fill("dense", 3)) if problem.bias else None)

@@ -1,0 +1,71 @@
+"""How far a target goes: which dtypes, which sizes of a kernel, and how much work in the time there is."""
+
+from __future__ import annotations
+
+import time
+
+from convcheck.dtypes import DTYPES
+from convcheck.engines.probes.asking import Asking, on_axes, plain_operands
+from convcheck.problem import Problem
+
+__all__ = ["settle_dtypes", "settle_kernels", "settle_work"]
+
+#: multiply-adds a problem may have, by the seconds that 20,000 of them took: (seconds, limit)
+_SPEEDS = ((0.001, 1_000_000), (0.005, 100_000), (0.05, 5_000), (float("inf"), 1_000))
+
+
+def settle_dtypes(asking: Asking, problem: Problem, ndims: tuple[int, ...], notes: list[str]) -> tuple[str, ...]:
+    """Dtypes that the target takes on all axes; a low-precision or integer one only where it comes back as itself.
+
+    float32 and float64 (and, on torch, every float) belong to the contract of a convolution: a target
+    that takes them and returns another type is judged, and found out by shape-dtype-kept.
+    """
+    kept, promoted = [], []
+    strict = ("f64", "f32", "f16", "bf16") if asking.caller.kind.name == "torch" else ("f64", "f32")
+    for dtype in ("f32", "f64", "f16", "bf16", "i64", "i32", "i16", "i8", "u8"):
+        found = [y for n in ndims if (y := asking.call(on_axes(problem, n).replace(dtype=dtype))) is not None]
+        if len(found) < len(ndims):
+            continue
+        others = [str(y.dtype) for y in found if y.dtype != DTYPES[dtype].numpy]
+        if not others or dtype in strict:
+            kept.append(dtype)
+        else:
+            promoted.append(f"{dtype} (comes back as {others[0]})")
+    notes.append("dtypes: " + ", ".join(kept))
+    if promoted:
+        notes.append("dtypes not judged: " + ", ".join(promoted))
+    return tuple(kept) or (problem.dtype,)
+
+
+def settle_kernels(asking: Asking, problem: Problem, notes: list[str]) -> tuple[int, ...]:
+    """Sizes of a kernel that are left where others raise NotImplementedError; empty where none does."""
+    squares = {k: problem.replace(size=(9,) * problem.ndim, kernel=(k,) * problem.ndim) for k in (1, 2, 3, 5)}
+    taken = tuple(k for k, square in squares.items() if not asking.refuses(square))
+    if not 0 < len(taken) < len(squares):
+        return ()
+    notes.append(f"kernels: {', '.join(map(str, taken))} along every axis")
+    return taken
+
+
+def settle_work(asking: Asking, problem: Problem, notes: list[str]) -> int:
+    """Multiply-adds that a problem may have, by how fast the target is."""
+    kernel = {1: (4,), 2: (2, 2), 3: (2, 2, 1)}[problem.ndim]
+    few = {1: (253,), 2: (26, 11), 3: (6, 6, 10)}[problem.ndim]
+    many = {1: (5003,), 2: (51, 101), 3: (11, 11, 50)}[problem.ndim]
+    seconds = 0.0
+    for size in (few, many):  # a target that is slow on 1,000 multiply-adds isn't kept busy with 20,000
+        sample = problem.replace(size=size, kernel=kernel)
+        if seconds <= _SPEEDS[-2][0]:
+            seconds = min(_seconds(asking, sample) for _ in range(4))
+    limit = next(limit for bound, limit in _SPEEDS if seconds <= bound)
+    if limit < _SPEEDS[0][1]:
+        notes.append(f"slow target: problems are kept below {limit} multiply-adds")
+    return limit
+
+
+def _seconds(asking: Asking, problem: Problem) -> float:
+    operands = plain_operands(asking.caller.primary, problem)
+    start, spent = time.perf_counter(), time.process_time()
+    asking.call(problem, operands)
+    # other processes must not make a target look slow, nor many threads that work at once
+    return min(time.perf_counter() - start, time.process_time() - spent)

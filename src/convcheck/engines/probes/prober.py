@@ -1,0 +1,90 @@
+"""Settle, one after another, how a target is called, what it takes, and what may be asked of its results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import product
+
+from convcheck.dtypes import DTYPES
+from convcheck.engines.arrays import ArrayKind
+from convcheck.engines.caller import Caller
+from convcheck.engines.facts import Facts, Wanted, Watch
+from convcheck.engines.probes.arithmetic import settle_numerics
+from convcheck.engines.probes.asking import KERNELS, Asking, on_axes, plain
+from convcheck.engines.probes.limits import settle_dtypes, settle_kernels, settle_work
+from convcheck.engines.probes.parameters import settle_parameters
+from convcheck.engines.signature import Signature
+from convcheck.problem import Problem
+
+__all__ = ["Prober"]
+
+
+@dataclass
+class Prober:
+    """Candidates for how the target may be called; `run` settles each by the first that works."""
+
+    caller: Callable[[ArrayKind, str], Caller]
+    kinds: list[ArrayKind]
+    styles: list[str]
+    ndims: tuple[int, ...]
+    signature: Signature
+    watch: Watch = field(default_factory=Watch)
+    notes: list[str] = field(default_factory=list)
+
+    def run(self, wanted: Wanted) -> Facts:
+        """Settle everything, in the order in which each step needs the one before."""
+        asking, problem, ndims = self._settle_call()
+        caller = asking.caller
+        self.notes += [
+            f"arrays: {caller.kind.name}",
+            f"style: {caller.style}",
+            f"spatial axes: {', '.join(map(str, ndims))}",
+        ]
+        asking, features = settle_parameters(asking, problem)
+        kernels = settle_kernels(asking, problem, self.notes)
+        kept = wanted.dtypes or settle_dtypes(asking, problem, ndims, self.notes)
+        self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
+        if self.signature.buffer:
+            given = "always" if self.signature.buffer == "required" else "for every second size of the result"
+            self.notes.append(f"output buffer: poisoned, given {given}")
+        numerics = settle_numerics(asking, problem, kept, wanted, self.notes, channels="channels" in features)
+        if numerics.normwise and not wanted.dtypes:
+            kept = tuple(d for d in kept if DTYPES[d].kind == "f")
+            self.notes.append("integers are not judged where results carry rounding errors")
+        limit = settle_work(asking, problem, self.notes)
+        return Facts(
+            kind=caller.kind.name,
+            style=caller.style,
+            forms=asking.caller.forms,
+            problem=problem,
+            ndims=ndims,
+            dtypes=kept,
+            features=features,
+            numerics=numerics,
+            work_limit=limit,
+            notes=tuple(self.notes),
+            kernels=kernels,
+        )
+
+    def _settle_call(self) -> tuple[Asking, Problem, tuple[int, ...]]:
+        """Array kind, style and spatial axes: the first candidates under which the shape comes out right."""
+        wrong_shape = None
+        # several axes before one: only they tell whether parameters may differ from axis to axis
+        ndims = [n for n in (2, 3, 1) if n in self.ndims] or [2, 1, 3]
+        trials = product(KERNELS, self.kinds, self.styles, ndims, ("f32", "f64", "i64"))
+        for kernel, kind, style, ndim, dtype in trials:
+            problem = plain(kernel, ndim, dtype)
+            asking = self._asking(kind, style)
+            result = asking.call(problem)
+            if result is not None and result.shape == problem.shapes[asking.caller.primary.result]:
+                return asking, problem, self.ndims or tuple(n for n in (1, 2, 3) if asking.takes(on_axes(problem, n)))
+            if result is not None and wrong_shape is None and result.ndim == problem.ndim + 2:
+                wrong_shape = asking, problem
+        if wrong_shape is None:
+            wrong_shape = self._asking(self.kinds[0], self.styles[0]), plain(KERNELS[0], ndims[0], "f32")
+            self.notes.append("no probe came back with an array: judged as called below")
+        return *wrong_shape, self.ndims or (wrong_shape[1].ndim,)
+
+    def _asking(self, kind: ArrayKind, style: str) -> Asking:
+        return Asking(self.caller(kind, style), self.watch)
