@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convcheck.engines.caller import Caller
-from convcheck.engines.gradients import Derivatives, Values
+from convcheck.engines.derivatives import Derivatives, Values
 from convcheck.engines.signature import Signature, read_signature
 from convcheck.engines.target import load
 from convcheck.errors import UsageError, is_interrupt

@@ -11,7 +11,7 @@ import numpy as np
 
 from convcheck.bounds import Numerics, expect, is_exact
 from convcheck.dtypes import DTYPES
-from convcheck.engines.gradients import Derivatives
+from convcheck.engines.derivatives import Derivatives
 from convcheck.engines.modes import Mode, Modes
 from convcheck.errors import MisshapenError, TargetRaisedError, UnsupportedError, is_interrupt
 from convcheck.layouts import telltale

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from convcheck.engines.base import Conv
-from convcheck.engines.gradients import Derivatives, Values
+from convcheck.engines.derivatives import Derivatives, Values
 from convcheck.errors import MisshapenError, UnsupportedError
 from convcheck.problem import Problem
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from convcheck.engines.caller import Caller
-from convcheck.engines.gradients import Derivatives, Values
+from convcheck.engines.derivatives import Derivatives, Values
 from convcheck.problem import Problem
 
 __all__ = ["by_jax"]

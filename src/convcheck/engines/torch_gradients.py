@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from convcheck.engines.caller import Caller
-from convcheck.engines.gradients import Derivatives, Values
+from convcheck.engines.derivatives import Derivatives, Values
 from convcheck.problem import Problem
 
 __all__ = ["by_autograd"]

@@ -14,11 +14,11 @@ from convcheck.engines.arrays import kind_named
 from convcheck.engines.backward import read_backward
 from convcheck.engines.base import Capabilities, Engine
 from convcheck.engines.caller import STYLES, Caller
-from convcheck.engines.differentiation import described, found_again, sought
+from convcheck.engines.derivatives import Derivatives, apply_of
 from convcheck.engines.facts import Facts, Wanted, Watch
-from convcheck.engines.gradients import Derivatives, apply_of
 from convcheck.engines.layers import Layers, is_layer_class, layers_of
 from convcheck.engines.probes import Prober
+from convcheck.engines.probes.derivatives import described, found_again, sought
 from convcheck.engines.signature import Signature, read_signature
 from convcheck.engines.torch_modes import modes_of
 from convcheck.errors import UsageError

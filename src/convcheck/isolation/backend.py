@@ -13,7 +13,7 @@ import numpy as np
 from convcheck.backend import Job
 from convcheck.cases import Case
 from convcheck.engines.base import Capabilities, Engine
-from convcheck.engines.differentiation import GRADIENT_PROBE
+from convcheck.engines.probes.derivatives import GRADIENT_PROBE
 from convcheck.errors import UnsupportedError, UsageError
 from convcheck.isolation.supervisor import Death, Limits, Supervisor
 from convcheck.isolation.tasks import Spec

@@ -15,8 +15,8 @@ from convcheck.bounds import expect, is_exact
 from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Conv
+from convcheck.engines.derivatives import filled
 from convcheck.engines.differentiated import Differentiated
-from convcheck.engines.gradients import filled
 from convcheck.errors import UnsupportedError
 from convcheck.laws.arrangement import bits, flat, spatial, wide
 from convcheck.laws.law import ALL_MAPS, Law

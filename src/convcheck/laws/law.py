@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Capabilities, Conv, Engine
-from convcheck.engines.gradients import offers_of
+from convcheck.engines.derivatives import offers_of
 from convcheck.engines.modes import CLAIMS
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
@@ -37,7 +37,7 @@ class Law:
     laws do not hold for engines that declare Winograd or FFT. ``every`` lists all problems of a law that exhausts a
     scope instead of sampling, and ``few`` samples so many problems where more would take too long. ``requires`` is a
     library. ``own`` laws speak of the target's own call only, ``derived`` ones of its derivatives only, of which
-    ``offers`` names what the law needs (`convcheck.engines.gradients`). ``modes`` are those of an engine that the law
+    ``offers`` names what the law needs (`convcheck.engines.derivatives`). ``modes`` are those of an engine that the law
     speaks of (`convcheck.engines.modes.CLAIMS`); ``slow`` laws are judged nightly, or where they are named.
     ``valueless`` laws speak of shapes and types alone.
     """

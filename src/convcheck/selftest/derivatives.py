@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from convcheck.engines.gradients import Derivatives, Values
+from convcheck.engines.derivatives import Derivatives, Values
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 from convcheck.selftest.fault import Apply

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from convcheck.engines.base import Capabilities, Engine
-from convcheck.engines.gradients import Derivatives
+from convcheck.engines.derivatives import Derivatives
 from convcheck.engines.wrap import wrap
 from convcheck.problem import Map
 from convcheck.selftest.functions import FACTS, Parameters, function_of

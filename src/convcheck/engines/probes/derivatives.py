@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from convcheck.engines.backward import Backward, by_hand, offered_roles
 from convcheck.engines.caller import Caller
+from convcheck.engines.derivatives import Derivatives, limited, probed
 from convcheck.engines.facts import Facts, Watch
-from convcheck.engines.gradients import Derivatives, limited, probed
 
 __all__ = ["GRADIENT_PROBE", "described", "found_again", "sought"]
 
