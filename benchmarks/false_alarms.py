@@ -16,7 +16,7 @@ import convcheck
 from convcheck.engines import engine_of
 from convcheck.laws import LAWS
 from convcheck.plan import PROFILES, Profile, slices
-from convcheck.report.model import Report
+from convcheck.report.report import Report
 from convcheck.selftest.correct.transforms import ENGINES
 
 FFT, WINOGRAD_2, WINOGRAD_4 = ENGINES

@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from convcheck.engines.base import Engine
     from convcheck.plan import Profile
-    from convcheck.report.model import Report
+    from convcheck.report.report import Report
 
 __all__ = ["ExpectedFailure", "conformance_test"]
 
@@ -107,7 +107,7 @@ def conformance_test(
 def _by_law(entries: Iterable[ExpectedFailure], chosen: Sequence[str]) -> dict[str, ExpectedFailure]:
     """Return the expected failures by law, and refuse those that could never be met."""
     from convcheck.errors import UsageError
-    from convcheck.replay import read_case
+    from convcheck.repeat import read_case
 
     found: dict[str, ExpectedFailure] = {}
     for entry in entries:

@@ -16,7 +16,8 @@ from convcheck.laws import BY_NAME
 from convcheck.laws.law import Law
 from convcheck.plan import Profile, profile_named, select
 from convcheck.problem import Problem
-from convcheck.report.model import LawResult, Report, Violation
+from convcheck.report.model import LawResult, Violation
+from convcheck.report.report import Report
 from convcheck.shrink import complexity
 from convcheck.space import CLASSES, Space
 from convcheck.tally import Tally

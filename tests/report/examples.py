@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from convcheck.cases import Case
-from convcheck.report.model import LawResult, Report, Violation
+from convcheck.report.model import LawResult, Violation
+from convcheck.report.report import Report
 
 LINE = "f32 n1 g1 c1 o1 i2x1 k2x1 s1x1 p0x0 d1x1 x=impulse@0,0,1,0 w=impulse@0,0,1,0"
 

@@ -42,7 +42,7 @@ def _problem(line: str) -> Problem:
     """Read a problem, or the problem of a case."""
     from convcheck.errors import ParseError, ShapeError
     from convcheck.problem import Problem
-    from convcheck.replay import read_case
+    from convcheck.repeat import read_case
 
     try:
         return read_case(line).problem if "=" in line else Problem.parse(line)

@@ -26,7 +26,7 @@ from convcheck.errors import UsageError
 
 if TYPE_CHECKING:
     from convcheck.plan import Profile
-    from convcheck.report.model import Report
+    from convcheck.report.report import Report
 
 __all__ = ["run"]
 

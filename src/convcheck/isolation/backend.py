@@ -21,7 +21,7 @@ from convcheck.laws import BY_NAME
 from convcheck.operands import Fill, Operands
 from convcheck.plan import Profile, Slice
 from convcheck.problem import Map, Problem
-from convcheck.replay import Replayed
+from convcheck.repeat import Replayed
 from convcheck.report.model import Violation
 from convcheck.shrink import MOVES, complexity
 

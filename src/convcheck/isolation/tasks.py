@@ -17,7 +17,7 @@ from convcheck.examine import examine, run_slice
 from convcheck.isolation.ledger import Ledger
 from convcheck.minimise import minimise, words_for
 from convcheck.plan import Profile, Slice
-from convcheck.replay import Replayed, judge_again
+from convcheck.repeat import Replayed, judge_again
 from convcheck.report.model import Violation
 from convcheck.tally import Tally
 

@@ -16,7 +16,7 @@ import numpy as np
 import convcheck
 from convcheck.dtypes import name_of
 from convcheck.laws import BY_NAME
-from convcheck.report.model import LawResult, Report, Violation
+from convcheck.report.model import LawResult, Results, Violation
 from convcheck.report.replay import Replay
 
 __all__ = ["SCHEMA", "document", "write"]
@@ -30,7 +30,7 @@ SCHEMA = "convcheck-report/1"
 LISTED = 4096
 
 
-def document(report: Report, options: Mapping[str, Any], replay: Replay) -> Json:
+def document(report: Results, options: Mapping[str, Any], replay: Replay) -> Json:
     """Return the report as what JSON can hold."""
     return {
         "schema": SCHEMA,

@@ -9,7 +9,7 @@ import numpy as np
 
 from convcheck.cases import Case
 
-__all__ = ["LawResult", "Report", "Violation"]
+__all__ = ["LawResult", "Results", "Violation"]
 
 Array = np.ndarray[Any, Any]
 
@@ -62,7 +62,7 @@ class LawResult:
 
 
 @dataclass(frozen=True)
-class Report:
+class Results:
     """Verdict on one target: inferred capabilities, results by law, and how much of the space was reached.
 
     ``reached`` maps a strength (2 pairs, 3 triples) to (reached, reachable) numbers of class combinations.
@@ -107,9 +107,3 @@ class Report:
     def exit_code(self) -> int:
         """0 conforms; 1 a law is violated; 3 too little was judged; 130 interrupted."""
         return 130 if self.interrupted else 1 if self.violations else 3 if self.vacuous else 0
-
-    def __str__(self) -> str:
-        """Return the report as the terminal shows it, in plain text."""
-        from convcheck.report.terminal import report_text
-
-        return report_text(self)

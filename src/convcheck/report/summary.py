@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from convcheck.report.lines import labelled
-from convcheck.report.model import LawResult, Report
+from convcheck.report.model import LawResult, Results
 
 __all__ = ["main_reason", "plural", "summary_lines", "why_not", "without_name"]
 
@@ -17,7 +17,7 @@ STYLES = {"conforms": "bold green", "violated": "bold red"}
 STRENGTHS = {2: "pairs", 3: "triples"}
 
 
-def summary_lines(report: Report, width: int) -> Iterator[Text]:
+def summary_lines(report: Results, width: int) -> Iterator[Text]:
     """Verdict, numbers, and what was left out and why."""
     style = STYLES.get(report.verdict, "bold yellow")
     yield from (Text(line, style) for line in textwrap.wrap(_sentence(report), width, break_on_hyphens=False))
@@ -33,7 +33,7 @@ def plural(count: int, what: str) -> str:
     return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
-def _sentence(report: Report) -> str:
+def _sentence(report: Results) -> str:
     judged = len({result.law for result in report.results if result.judged or result.violation})
     broken = len({violation.law for violation in report.violations})
     return {
@@ -54,13 +54,13 @@ def _hold(judged: int) -> str:
     return "the one law that was judged holds" if judged == 1 else f"all {judged} laws that were judged hold"
 
 
-def _judged(report: Report) -> str:
+def _judged(report: Results) -> str:
     trivial = report.judged - sum(result.nontrivial for result in report.results)
     text = f"{plural(report.judged, 'case')} in {report.seconds:.1f} s"
     return text + (f"; in {trivial:,} of them nothing but zeros, shapes or exceptions is compared" if trivial else "")
 
 
-def _reached(report: Report) -> str:
+def _reached(report: Results) -> str:
     parts = (
         f"{reached:,} of {possible:,} {STRENGTHS.get(strength, f'{strength}-fold combinations')}"
         for strength, (reached, possible) in report.reached.items()
@@ -68,7 +68,7 @@ def _reached(report: Report) -> str:
     return " and ".join(parts) + " of classes of problems"
 
 
-def _left_out(report: Report) -> Iterator[tuple[str, str]]:
+def _left_out(report: Results) -> Iterator[tuple[str, str]]:
     """Yield what was not judged, with reasons: whole laws, then cases."""
     laws: dict[str, list[str]] = {}
     for result in report.results:

@@ -9,7 +9,7 @@ from rich.text import Text
 from convcheck.laws import BY_NAME
 from convcheck.report.grouping import grouped
 from convcheck.report.lines import labelled
-from convcheck.report.model import LawResult, Report
+from convcheck.report.model import LawResult, Results
 from convcheck.report.replay import Replay, replay_with
 from convcheck.report.summary import main_reason, plural, summary_lines, why_not, without_name
 from convcheck.report.violation import group_lines
@@ -19,7 +19,7 @@ __all__ = ["report_lines", "report_text", "violations_text"]
 MARKS = {"holds": ("holds", "green"), "violated": ("VIOLATED", "bold red"), "not judged": ("-", "dim")}
 
 
-def report_lines(report: Report, width: int, replay: Replay, options: Sequence[str] = ()) -> Iterator[Text]:
+def report_lines(report: Results, width: int, replay: Replay, options: Sequence[str] = ()) -> Iterator[Text]:
     """Lines of a whole report, no wider than ``width`` but for what is to be copied."""
     yield from _head(report, width, options)
     yield Text()
@@ -31,18 +31,18 @@ def report_lines(report: Report, width: int, replay: Replay, options: Sequence[s
     yield from summary_lines(report, width)
 
 
-def report_text(report: Report, width: int = 100) -> str:
+def report_text(report: Results, width: int = 100) -> str:
     """Return the report as plain text."""
     return "\n".join(line.plain.rstrip() for line in report_lines(report, width, replay_with(report.target)))
 
 
-def violations_text(report: Report, replay: Replay, width: int = 100) -> str:
+def violations_text(report: Results, replay: Replay, width: int = 100) -> str:
     """Return the violations alone as plain text."""
     told = (group_lines(group, width, replay) for group in grouped(report.violations))
     return "\n\n".join("\n".join(line.plain.rstrip() for line in lines) for lines in told)
 
 
-def _head(report: Report, width: int, options: Sequence[str]) -> Iterator[Text]:
+def _head(report: Results, width: int, options: Sequence[str]) -> Iterator[Text]:
     """Target, profile, versions, and what was inferred of the target."""
     yield Text(report.target, "bold")
     yield from labelled("versions", ", ".join(report.versions), width)
@@ -55,7 +55,7 @@ def _head(report: Report, width: int, options: Sequence[str]) -> Iterator[Text]:
 # -- one line a law ------------------------------------------------------------------------------------------
 
 
-def _laws(report: Report, width: int) -> Iterator[Text]:
+def _laws(report: Results, width: int) -> Iterator[Text]:
     """One line a law, chapter by chapter."""
     room = max((len(result.law) for result in report.results), default=0) + 2
     chapter = ""
