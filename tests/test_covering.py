@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from convcheck.covering import combinations_of, possible_combinations, rows
+from convcheck.covering import combinations_of, possible_combinations, reached, rows
 from convcheck.engines.base import FEATURES, Capabilities
 from convcheck.laws import LAWS
 from convcheck.problem import Map
@@ -101,3 +101,10 @@ def test_a_pair_that_leaves_a_third_parameter_no_class_is_given_up():
     table = (("dilation", ("one", "two")), ("kernel", ("unit", "odd")), ("padding", ("same", "below-dilation")))
     found = {(row["dilation"], row["kernel"]) for row in rows(table, 2)}
     assert found == {("one", "odd"), ("two", "unit"), ("two", "odd")}
+
+
+def test_what_is_reached_is_what_occurs_of_what_can():
+    table = (("a", ("1", "2")), ("b", ("3", "4")), ("c", ("5",)))
+    met = [("1", "3", "5"), ("1", "4", "5")]
+    assert reached(met, ("a", "b", "c"), table, 2) == (5, 8)
+    assert reached([], ("a", "b", "c"), table, 3) == (0, 4)

@@ -53,7 +53,7 @@ class Backend(Protocol):
 
     engine: Engine
 
-    def judge(self, jobs: list[Job], deadline: float, stop: Callable[[Job], bool]) -> Iterator[Job]:
+    def judge(self, jobs: Iterator[Job], deadline: float, stop: Callable[[Job], bool]) -> Iterator[Job]:
         """Judge jobs, yielding each time that a slice of one is done; ``stop`` tells to begin no more."""
 
     def minimise(self, cases: list[Case]) -> list[Violation]:
@@ -77,7 +77,7 @@ class InProcess:
         self._profile = profile
         self._seed = seed
 
-    def judge(self, jobs: list[Job], deadline: float, stop: Callable[[Job], bool]) -> Iterator[Job]:
+    def judge(self, jobs: Iterator[Job], deadline: float, stop: Callable[[Job], bool]) -> Iterator[Job]:
         """Judge slice by slice."""
         for job in jobs:
             for part in job.parts:

@@ -11,7 +11,7 @@ from allpairspy import AllPairs
 
 from convcheck.space import impossible
 
-__all__ = ["combinations_of", "possible_combinations", "rows"]
+__all__ = ["combinations_of", "possible_combinations", "reached", "rows"]
 
 Row = Mapping[str, str]
 Table = tuple[tuple[str, tuple[str, ...]], ...]
@@ -73,6 +73,18 @@ def _cross_off(left: dict[Combination, None], row: Row, strength: int) -> None:
 def combinations_of(row: Row, strength: int) -> Iterable[Combination]:
     """All combinations of ``strength`` (parameter, class) pairs of a row, parameters in alphabetical order."""
     return combinations(sorted(row.items()), strength)
+
+
+def reached(met: Iterable[tuple[str, ...]], names: tuple[str, ...], table: Table, strength: int) -> tuple[int, int]:
+    """How many combinations of classes occur in what was met, of how many that can; ``names`` are its parameters."""
+    possible = set(possible_combinations(table, strength))
+    columns = sorted(zip(names, zip(*met, strict=True), strict=False))
+    seen = {
+        tuple(zip((name for name, _ in some), classes, strict=True))
+        for some in combinations(columns, strength)
+        for classes in set(zip(*(column for _, column in some), strict=True))
+    }
+    return len(seen & possible), len(possible)
 
 
 def possible_combinations(table: Table, strength: int) -> Iterable[Combination]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any, Self
 
 from convcheck.cases import Case, choose_fills
@@ -54,7 +54,7 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile("smoke", pairs=False, triples=False, random=12, certifying=200, search=0, scope=16, networks=True),
-        Profile("gate", pairs=True, triples=True, random=24, certifying=600, search=6, networks=True),
+        Profile("gate", pairs=True, triples=True, random=24, certifying=480, search=4, networks=True),
         Profile("nightly", pairs=True, triples=True, random=2000, certifying=20_000, search=500, networks=True),
     )
 }
@@ -78,8 +78,8 @@ def profile_named(name: str) -> Profile:
 class Slice:
     """Cases ``start`` to ``stop`` of one stream of one law on one map: a worker's unit of work.
 
-    The stream is ``sweep`` (rows of classes), ``networks`` (layers as networks have them), ``random``, ``scope`` (every
-    problem of a scope) or ``search``.
+    The stream is ``sweep`` (``rows`` of classes, one a case), ``networks`` (layers as networks have them), ``random``,
+    ``scope`` (every problem of a scope) or ``search``.
     """
 
     law: str
@@ -87,32 +87,39 @@ class Slice:
     stream: str
     start: int
     stop: int
+    rows: tuple[Row, ...] = field(default=(), compare=False, repr=False)
+
+    def cut(self, start: int, stop: int) -> Self:
+        """Return the cases from one number to another."""
+        rows = self.rows[start - self.start : stop - self.start]
+        return replace(self, start=start, stop=stop, rows=rows)
 
 
 def slices(engine: Engine, laws: tuple[Law, ...], profile: Profile) -> Iterator[Slice]:
     """All slices of a run, law by law in the order of the book."""
     for law in laws:
         for which in law.maps_of(engine.capabilities):
-            for stream, count in _streams(engine, law, which, profile).items():
-                for start in range(0, count, CHUNK):
-                    yield Slice(law.name, which, stream, start, min(count, start + CHUNK))
+            for whole in _streams(engine, law, which, profile):
+                for start in range(0, whole.stop, CHUNK):
+                    yield whole.cut(start, min(whole.stop, start + CHUNK))
 
 
-def _streams(engine: Engine, law: Law, which: Map, profile: Profile) -> dict[str, int]:
-    """How many cases each stream of a law has."""
+def _streams(engine: Engine, law: Law, which: Map, profile: Profile) -> Iterator[Slice]:
+    """Every stream of a law, whole."""
+    part = partial(Slice, law.name, which)
     if law.every is not None:
-        return {"scope": len(_scope(law, engine.capabilities, profile))}
-    if Space.of(engine.capabilities, law, which).lacking or law.why_not(engine):
-        return {}
-    if law.few:
-        return {"random": min(law.few, profile.random)}
-    certifies = law.name in CERTIFYING
-    return {
-        "sweep": len(_rows(engine, law, which, profile)),
-        "networks": len(_networks(engine, law, which)) if certifies and profile.networks else 0,
-        "random": profile.certifying if certifies else profile.random,
-        "search": profile.search,
-    }
+        yield part("scope", 0, len(_scope(law, engine.capabilities, profile)))
+    elif Space.of(engine.capabilities, law, which).lacking or law.why_not(engine):
+        return
+    elif law.few:
+        yield part("random", 0, min(law.few, profile.random))
+    else:
+        certifies = law.name in CERTIFYING
+        table = _rows(engine, law, which, profile)
+        yield part("sweep", 0, len(table), table)
+        yield part("networks", 0, len(_networks(engine, law, which)) if certifies and profile.networks else 0)
+        yield part("random", 0, profile.certifying if certifies else profile.random)
+        yield part("search", 0, profile.search)
 
 
 def _rows(engine: Engine, law: Law, which: Map, profile: Profile) -> tuple[Row, ...]:
@@ -147,11 +154,10 @@ def cases_of(engine: Engine, part: Slice, profile: Profile, seed: int) -> Iterat
             yield _filled(seeded(0), engine, law, part.map, problem, 0)
         return
     space = Space.of(engine.capabilities, law, part.map)
-    table = _rows(engine, law, part.map, profile) if part.stream == "sweep" else ()
     layers = _networks(engine, law, part.map) if part.stream == "networks" else ()
     for index in range(part.start, part.stop):
         choose = seeded(f"{seed}/{part.law}/{part.map}/{part.stream}/{index}")
-        problem = layers[index] if layers else space.build(choose, table[index] if table else None)
+        problem = layers[index] if layers else space.build(choose, part.rows[index - part.start] if part.rows else None)
         yield _filled(choose, engine, law, part.map, problem, index)
 
 

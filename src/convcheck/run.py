@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Any
 
 from convcheck.backend import Backend, InProcess, Job
-from convcheck.covering import combinations_of, possible_combinations
+from convcheck.covering import reached
 from convcheck.engines import engine_of
 from convcheck.engines.base import Engine
 from convcheck.laws import BY_NAME
@@ -29,6 +30,9 @@ MOST_PROBLEMS = 2000
 
 
 #: why an engine of torch tensors lacks modes
+STOPPED = "stopped at the first violation"
+
+
 @dataclass(frozen=True)
 class Progress:
     """What a run tells while it works: on which law, how many of its slices are done, and what they found."""
@@ -131,15 +135,7 @@ class _Run:
     def results(self, *, stop_at_first: bool) -> tuple[LawResult, ...]:
         """Judge, make small what failed, and conclude, law by law in the order of the book."""
         silent = {law.name: self.why_not(law) for law in self.laws}
-        jobs = {law.name: Job.of(self.engine, law, self.profile) for law in self.laws if not silent[law.name]}
-        deadline = time.monotonic() + self.profile.seconds if self.profile.seconds else float("inf")
-        try:
-            for job in self.backend.judge(
-                list(jobs.values()), deadline, lambda job: stop_at_first and bool(job.total().failures)
-            ):
-                self.progress(Progress(job.law.name, len(job.done), len(job.parts), job.total()))
-        except KeyboardInterrupt:
-            self.interrupted = True
+        jobs = self.judged([law for law in self.laws if not silent[law.name]], stop_at_first=stop_at_first)
         tallies = {name: job.total() for name, job in jobs.items()}
         if stop_at_first:
             tallies = dict(_up_to_first_failure(tallies))
@@ -151,10 +147,26 @@ class _Run:
                 silent[name] = "given up: the target died of its cases (see survives)"
         results = []
         for law in self.laws:
-            silence = silent[law.name] or ("" if law.name in tallies else "stopped at the first violation")
+            silence = silent[law.name] or ("" if law.name in tallies or self.interrupted else STOPPED)
             tally = tallies.get(law.name, Tally())
             results.append(_conclude(law, tally, violations.get(law.name), silence))
         return self.with_deaths(results)
+
+    def judged(self, laws: list[Law], *, stop_at_first: bool) -> dict[str, Job]:
+        """Judge laws, each planned while those before are judged; the jobs that were begun, by law."""
+        jobs: dict[str, Job] = {}
+        deadline = time.monotonic() + self.profile.seconds if self.profile.seconds else float("inf")
+        planner = ThreadPoolExecutor(1)
+        plans = [planner.submit(Job.of, self.engine, law, self.profile) for law in laws]
+        planned = (jobs.setdefault(job.law.name, job) for job in (plan.result() for plan in plans))
+        try:
+            for job in self.backend.judge(planned, deadline, lambda job: stop_at_first and bool(job.total().failures)):
+                self.progress(Progress(job.law.name, len(job.done), len(job.parts), job.total()))
+        except KeyboardInterrupt:
+            self.interrupted = True
+        finally:
+            planner.shutdown(cancel_futures=True)
+        return jobs
 
     def violations(self, tallies: dict[str, Tally]) -> dict[str, Violation]:
         """The smallest counterexample of every law that failed, with the condition under which it fails."""
@@ -205,15 +217,7 @@ class _Run:
         if not self.engine.capabilities.ndims:
             return {}
         table = tuple(Space(self.engine.capabilities).table.items())
-        names = list(CLASSES)
-        figures = {}
-        for strength in (2, 3):
-            possible = set(possible_combinations(table, strength))
-            seen: set[Any] = set()
-            for classes in self.classes:
-                seen.update(combinations_of(dict(zip(names, classes, strict=True)), strength))
-            figures[strength] = (len(seen & possible), len(possible))
-        return figures
+        return {strength: reached(self.classes, tuple(CLASSES), table, strength) for strength in (2, 3)}
 
 
 def _importable(name: str) -> bool:

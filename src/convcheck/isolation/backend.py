@@ -75,14 +75,18 @@ class Isolated:
             self._died.append((_probe_case(found.entry.line), found.how))
             self._less_patient(found)
 
-    def judge(self, jobs: list[Job], deadline: float, stop: Callable[[Job], bool]) -> Iterator[Job]:
+    def judge(self, jobs: Iterator[Job], deadline: float, stop: Callable[[Job], bool]) -> Iterator[Job]:
         """Share slices out to workers, in order; a slice that died is cut at the case that killed it."""
-        queue: deque[tuple[Job, Slice]] = deque((job, part) for job in jobs for part in job.parts)
-        owners = {part: job for job, part in queue}
+        queue: deque[tuple[Job, Slice]] = deque()
+        owners: dict[Slice, Job] = {}
         stopped = False
 
         def tasks() -> tuple[Any, ...] | None:
-            while queue and not stopped:
+            while not stopped:
+                while not queue:
+                    if (job := next(jobs, None)) is None:
+                        return None
+                    queue.extend((job, part) for part in job.parts)
                 job, part = queue.popleft()
                 if not job.total().enough and time.monotonic() < deadline:
                     owners[part] = job
@@ -120,7 +124,7 @@ class Isolated:
         if part.stream == "search":
             return [], []
         at = part.start + death.entry.number
-        before, behind = replace(part, stop=at), replace(part, start=at + 1)
+        before, behind = part.cut(part.start, at), part.cut(at + 1, part.stop)
         return ([before] if at > part.start else []), ([behind] if at + 1 < part.stop else [])
 
     def _less_patient(self, death: Death) -> None:

@@ -93,11 +93,6 @@ VECTORS = (8, 16, 32, 64)
 GRADIENTS = {"dtype": ("f32", "f64", "f16", "bf16"), "bias": ("no",)}
 
 
-def impossible(row: Mapping[str, str]) -> bool:
-    """Whether classes exclude each other: what no problem can be in at once; a row may name some parameters only."""
-    return any(row.get(one) in ones and row.get(other) in others for one, ones, other, others in _EXCLUSIONS)
-
-
 _ABOVE_ONE = ("few", "odd", "vector", "around", "wide")
 _EXCLUSIONS: tuple[tuple[str, tuple[str, ...], str, tuple[str, ...]], ...] = (
     # a depthwise group has one channel, and one filter unless it has a multiplier
@@ -116,3 +111,15 @@ _EXCLUSIONS: tuple[tuple[str, tuple[str, ...], str, tuple[str, ...]], ...] = (
     ("kernel", ("large",), "size", ("unit-axis",)),
     ("kernel", ("full",), "size", ("vector", "uneven", "unit-axis", "large")),
 )
+
+#: by (parameter, class): the classes of other parameters that it excludes
+_CLASHES: dict[tuple[str, str], list[tuple[str, tuple[str, ...]]]] = {}
+for _one, _classes, _other, _excluded in _EXCLUSIONS:
+    for _class in _classes:
+        _CLASHES.setdefault((_one, _class), []).append((_other, _excluded))
+
+
+def impossible(row: Mapping[str, str]) -> bool:
+    """Whether classes exclude each other: what no problem can be in at once; a row may name some parameters only."""
+    clashes = (clash for item in row.items() if item in _CLASHES for clash in _CLASHES[item])
+    return any(row.get(other) in excluded for other, excluded in clashes)
