@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -13,6 +14,7 @@ from convcheck.cases import Case
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import FEATURES, Capabilities, Engine
 from convcheck.examine import examine, run_slice
+from convcheck.laws import BY_NAME
 from convcheck.plan import PROFILES, Slice
 from convcheck.problem import Map
 from convcheck.reference.maps import contract
@@ -144,6 +146,15 @@ def test_an_engine_whose_convention_is_convolution_is_judged_as_the_correlation_
         engine = engine_of(flipping)
         found = [examine(engine.replace(convention=c), case).verdict.ok for c in ("correlation", "convolution")]
         assert found == [False, True]
+
+
+def test_a_law_that_runs_out_of_memory_itself_accuses_nobody(monkeypatch):
+    def check(*_):
+        raise MemoryError
+
+    monkeypatch.setitem(BY_NAME, "mass", replace(BY_NAME["mass"], check=check))
+    outcome = examine(engine_of(right), Case.parse("mass i5x5 k2x2 x=ramp w=ramp"))
+    assert (outcome.verdict, "has not the memory" in outcome.skipped) == (None, True)
 
 
 # -- slices ----------------------------------------------------------------------------------------------------

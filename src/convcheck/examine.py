@@ -28,10 +28,9 @@ def examine(engine: Engine, case: Case) -> Outcome:
     An exception of the target is a violated claim; NotImplementedError means that it does not take the problem.
     """
     law = BY_NAME[case.law]
-    if reason := law.why_not(engine):
+    unspoken = "" if law.holds(case.problem) else f"{case.law} does not speak of {case.problem}"
+    if reason := law.why_not(engine) or unspoken:
         return Outcome(case, None, reason)
-    if not law.holds(case.problem):
-        return Outcome(case, None, f"{case.law} does not speak of {case.problem}")
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
@@ -39,6 +38,8 @@ def examine(engine: Engine, case: Case) -> Outcome:
             return Outcome(case, judge(claim))
     except UnsupportedError as error:
         return Outcome(case, None, str(error))
+    except MemoryError:  # the law's own: one of the target's is told by its call
+        return Outcome(case, None, f"{case.law} has not the memory to judge {case.problem}")
     except MisshapenError as error:
         return Outcome(case, Verdict(ok=False, reason=str(error), ratio=np.inf))
     except TargetRaisedError as error:

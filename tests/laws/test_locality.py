@@ -86,3 +86,9 @@ def test_a_dense_weight_may_carry_the_rounding_that_is_declared(value, declared,
     engine = Engine("it", offered, lambda m, p, o: right(m, p, o._replace(b=tf32(o.b))), numerics=numerics)
     case = Case.parse(f"weights-shared f32 i1 k2 p1:0 x=zeros w=points@0,0,1={value}")
     assert examine(engine, case).verdict.ok == ok
+
+
+def test_a_dense_weight_that_would_fill_the_memory_is_not_asked_for():
+    engine = Engine("right", Capabilities((1,), ("f32",), frozenset(FEATURES)), right)
+    outcome = examine(engine, Case.parse("weights-shared i5000 k2 x=dense:1#1 w=dense:1#2"))
+    assert (outcome.verdict, outcome.skipped) == (None, "too large for a dense weight: 2.5e+07 elements")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
+from convcheck.reference import maps
 from convcheck.reference.definition import (
     correlate_by_definition,
     grad_input_by_definition,
@@ -97,6 +98,15 @@ def test_every_combination_of_stride_dilation_and_padding_equals_the_definition(
             operands = operands_of(problem, which)
             expected = by_definition(which, problem, operands)
             assert expected.tolist() == contract(which, problem, *operands).tolist(), problem
+
+
+@pytest.mark.parametrize("which", Map)
+def test_many_images_are_computed_some_at_a_time(which, monkeypatch):
+    problem = Problem(size=(5, 4), kernel=(2, 3), batch=5, channels=2, filters=4, groups=2)
+    a, b = (make(problem, role, Fill("dense", 9)) for role in which.roles)
+    whole = contract(which, problem, a, b)
+    monkeypatch.setattr(maps, "_COLUMNS", 250)
+    assert contract(which, problem, a, b).tolist() == whole.tolist()
 
 
 @pytest.mark.parametrize("number", [np.float64, object])

@@ -9,6 +9,7 @@ import numpy as np
 
 from convcheck.claim import Claim
 from convcheck.engines.base import Conv
+from convcheck.errors import UnsupportedError
 from convcheck.laws.arrangement import spatial
 from convcheck.laws.law import ALL_MAPS, Law, floating
 from convcheck.operands import Operands
@@ -20,8 +21,8 @@ __all__ = ["LAWS"]
 Array = np.ndarray[Any, Any]
 CHAPTER = "Locality"
 
-#: one-hot images in one call
-_IMAGES = 256
+#: one-hot images in one call, and elements that a dense weight may have
+_IMAGES, _DENSE = 256, 1 << 22
 
 
 def weights_shared(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -131,6 +132,8 @@ def _dense_weight(conv: Conv, problem: Problem, w: Array) -> tuple[Array, Array]
     """
     together = _IMAGES if "batch" in conv.engine.capabilities.features else 1
     positions = prod(problem.size)
+    if positions * prod(problem.output) > _DENSE:
+        raise UnsupportedError(f"too large for a dense weight: {positions * prod(problem.output):.1e} elements")
     responses, slacks = [], []
     for start in range(0, positions, together):
         images = np.zeros((min(together, positions - start), positions), w.dtype)

@@ -21,6 +21,9 @@ __all__ = ["contract", "exact", "gather", "scatter", "taps"]
 Array = np.ndarray[Any, Any]
 Slices = tuple[slice, ...]
 
+#: elements of the columns that are held at a time
+_COLUMNS = 1 << 23
+
 
 def taps(problem: Problem) -> Iterator[tuple[Slices, Slices]]:
     """For each tap, in row-major order: the input slice and the output slice that it relates, spatial axes only."""
@@ -65,6 +68,9 @@ def contract(
 
     ``a`` and ``b`` play the roles that ``which.roles`` names; the result has the shape of ``which.result``.
     """
+    images = max(1, _COLUMNS // max(1, problem.channels * prod(problem.kernel) * prod(problem.output)))
+    if problem.batch > images:  # their columns would fill the memory
+        return _in_parts(which, problem, a, b, bias, number, images)
     n, g, o, p = problem.batch, problem.groups, problem.filters_per_group, prod(problem.output)
     a, b = _in(number, a), _in(number, b)
     y: Array
@@ -78,6 +84,16 @@ def contract(
     else:
         y = np.matmul(weight, gather(problem, a)).reshape(problem.shapes["y"])
     return y if bias is None else y + _in(number, bias).reshape(-1, *(1,) * problem.ndim)
+
+
+def _in_parts(which: Map, problem: Problem, a: Array, b: Array, bias: Array | None, number: Any, images: int) -> Array:
+    """Compute a map of so many images at a time."""
+    both = which is Map.GRAD_WEIGHT  # both operands have images, and the result is their sum
+    parts = []
+    for start in range(0, problem.batch, images):
+        some = a[start : start + images], b[start : start + images] if both else b
+        parts.append(contract(which, problem.replace(batch=len(some[0])), *some, bias, number=number))
+    return np.asarray(sum(parts[1:], parts[0])) if both else np.concatenate(parts)
 
 
 def _in(number: Any, array: Array) -> Array:
