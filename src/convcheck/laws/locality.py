@@ -130,8 +130,11 @@ def _dense_weight(conv: Conv, problem: Problem, w: Array) -> tuple[Array, Array]
 
     Both of shape (*output, *size).
     """
-    together = _IMAGES if "batch" in conv.engine.capabilities.features else 1
-    positions = prod(problem.size)
+    offered, positions = conv.engine.capabilities, prod(problem.size)
+    # so few in one call that an engine which unrolls its input into columns has the memory
+    together = (
+        max(1, min(_IMAGES, 8 * offered.work_limit // max(1, problem.work))) if "batch" in offered.features else 1
+    )
     if positions * prod(problem.output) > _DENSE:
         raise UnsupportedError(f"too large for a dense weight: {positions * prod(problem.output):.1e} elements")
     responses, slacks = [], []
