@@ -29,6 +29,8 @@ RARE = {
     "last-column-wrong-for-groups-above-100": "f32 n1 g101 c101 o101 i3 k2",
     "last-column-wrong-for-channels-above-100": "f32 n1 g1 c101 o1 i3 k2",
     "last-column-wrong-for-sums-above-1000-terms": "f32 n1 g1 c64 o1 i9x9 k4x4",
+    "last-column-wrong-for-64-channels-by-3-by-3": "f32 n1 g1 c64 o1 i5x5 k3x3",
+    "last-column-wrong-for-kernel-7-by-7-stride-2-padding-3": "f32 n1 g1 c3 o1 i9x9 k7x7 s2x2 p3x3",
     "last-column-wrong-for-batch-above-8": "f32 n9 g1 c1 o1 i3 k2",
     "last-column-wrong-for-kernel-above-16": "f32 n1 g1 c1 o1 i20 k17",
     "last-column-wrong-for-dilation-above-3": "f32 n1 g1 c1 o1 i20 k2 d4",

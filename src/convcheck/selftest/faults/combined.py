@@ -63,6 +63,11 @@ _ALONE: dict[str, Condition] = {
     "groups-above-100": lambda c: c.groups > 100,
     "width-above-1100": lambda c: c.output[-1] > 1100,
     "sums-above-1000-terms": lambda c: c.channels * c.taps > 1000,
+    # what engines are tuned for, and have kernels of their own for
+    "64-channels-by-3-by-3": lambda c: c.channels == 64 and c.kernel == (3, 3),
+    "kernel-7-by-7-stride-2-padding-3": lambda c: (
+        c.kernel == (7, 7) and c.stride == (2, 2) and c.padding == ((3, 3), (3, 3))
+    ),
     "planes-above-5000": lambda c: c.places > 5000,
 }
 
