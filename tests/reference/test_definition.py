@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from convcheck.errors import DtypeError, ShapeError
-from convcheck.reference import corr1d, corr2d, corr3d
 from convcheck.reference.definition import (
     correlate_by_definition,
     grad_input_by_definition,
@@ -22,11 +21,6 @@ from convcheck.reference.definition import (
 
 # A slow machine is not a failure.
 unhurried = settings(deadline=None)
-
-CORRELATIONS = {1: corr1d, 2: corr2d, 3: corr3d}
-IMAGE = np.arange(9).reshape(3, 3)
-KERNEL = np.arange(4).reshape(2, 2)
-EXAMPLE = [[19, 25], [37, 43]]
 
 
 @st.composite
