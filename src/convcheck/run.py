@@ -27,9 +27,7 @@ __all__ = ["Progress", "verify"]
 
 #: problems, at most, from which the condition of a failure is sought
 MOST_PROBLEMS = 2000
-
-
-#: why an engine of torch tensors lacks modes
+#: why laws are not judged after the first violation, where that is all that was asked for
 STOPPED = "stopped at the first violation"
 
 

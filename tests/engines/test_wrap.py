@@ -587,6 +587,15 @@ def test_every_probe_is_announced_and_those_to_avoid_are_not_made():
     assert (deadly in again, "bf16" in engine.capabilities.dtypes) == (False, False)
 
 
+def test_a_target_that_died_of_four_probes_is_not_asked_for_its_arithmetic():
+    dead = frozenset(f"numpy bare f32 n1 g1 c1 o1 i{size} k9 s1 p0 d1" for size in range(9, 13))
+    asked, spared = [], []
+    wrap(corr1d, ndim=1, watch=Watch(asked.append))
+    engine = wrap(corr1d, ndim=1, watch=Watch(spared.append, dead))
+    assert "arithmetic: not probed, since the target died of other probes" in engine.notes
+    assert len(spared) < len(asked) / 2
+
+
 def winograd_only(x, w, padding=0):
     if w.shape[2:] != (3, 3):
         raise NotImplementedError("3 x 3 kernels only")

@@ -99,7 +99,6 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
             kinds=[kind_named(n, device) for n in ([array] if array else _kinds_of(function, device))],
             styles=[style] if style else _styles_of(label, signature),
             ndims=_as_tuple(ndim) or _ndims_of(label),
-            signature=signature,
             watch=watch,
         )
         found = prober.run(Wanted(tuple(dtypes or ()), accuracy, accumulator))

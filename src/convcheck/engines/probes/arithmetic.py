@@ -21,7 +21,7 @@ from convcheck.problem import Map, Problem
 __all__ = ["is_normwise", "settle_numerics", "sums_narrowly"]
 
 #: deaths of the target after which it is asked only what it must be
-PATIENCE = 4
+_PATIENCE = 4
 
 Array = np.ndarray[Any, Any]
 Call = Callable[[Problem, Operands], Array | None]
@@ -35,7 +35,10 @@ def settle_numerics(
     if not kind.has_values:
         notes.append(f"values: none on the device {kind.device}; only shapes and types are judged")
         return Numerics()
-    call = asking.call if len(asking.watch.avoid) < PATIENCE else _unasked
+    patient = len(asking.watch.avoid) < _PATIENCE
+    call = asking.call if patient else _unasked
+    if not patient:
+        notes.append("arithmetic: not probed, since the target died of other probes")
     low = [d for d in ("f16", "bf16") if d in dtypes]
     narrow: dict[str, str] = {
         d: d for d in low if _is_narrow(call, asking.caller, problem, d, wanted, channels=channels)
@@ -154,11 +157,11 @@ def _wild(which: Map, case: Problem) -> Operands:
 
 
 def _error(call: Call, which: Map, case: Problem, operands: Operands) -> str:
-    """Whether the largest error is one of a ``componentwise`` bound, a ``normwise`` one, or is ``beyond`` both."""
+    """Whether errors are within a ``componentwise`` bound, a ``normwise`` one, or ``beyond`` both; empty: no answer."""
     result = call(case, operands)
-    exact, norm = (expect(which, case, operands, Numerics(normwise=n)) for n in (False, True))
-    if result is None or result.shape != exact.value.shape:
+    if result is None or result.shape != case.shapes[which.result]:
         return ""
+    exact, norm = (expect(which, case, operands, Numerics(normwise=n)) for n in (False, True))
     error = np.abs(result.astype(np.float64) - exact.value.astype(np.float64))
     if np.all(error <= exact.bound):
         return "componentwise"

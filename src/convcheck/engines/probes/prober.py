@@ -14,7 +14,6 @@ from convcheck.engines.probes.arithmetic import settle_numerics
 from convcheck.engines.probes.asking import KERNELS, Asking, on_axes, plain
 from convcheck.engines.probes.limits import settle_dtypes, settle_kernels, settle_work
 from convcheck.engines.probes.parameters import settle_parameters
-from convcheck.engines.signature import Signature
 from convcheck.problem import Problem
 
 __all__ = ["Prober"]
@@ -28,8 +27,7 @@ class Prober:
     kinds: list[ArrayKind]
     styles: list[str]
     ndims: tuple[int, ...]
-    signature: Signature
-    watch: Watch = field(default_factory=Watch)
+    watch: Watch
     notes: list[str] = field(default_factory=list)
 
     def run(self, wanted: Wanted) -> Facts:
@@ -45,8 +43,8 @@ class Prober:
         kernels = settle_kernels(asking, problem, self.notes)
         kept = wanted.dtypes or settle_dtypes(asking, problem, ndims, self.notes)
         self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
-        if self.signature.buffer:
-            given = "always" if self.signature.buffer == "required" else "for every second size of the result"
+        if buffer := caller.signature.buffer:
+            given = "always" if buffer == "required" else "for every second size of the result"
             self.notes.append(f"output buffer: poisoned, given {given}")
         numerics = settle_numerics(asking, problem, kept, wanted, self.notes, channels="channels" in features)
         if numerics.normwise and not wanted.dtypes:
