@@ -43,5 +43,13 @@ def test_a_new_call_starts_with_what_was_queued_until_then(worker, monkeypatch):
     assert worker.overstepped(Limits(3, 0))
 
 
+@pytest.mark.parametrize(("since", "verdict"), [(1.0, "over 1 MiB"), (0.0, "")])
+def test_memory_is_the_targets_while_it_is_called(worker, monkeypatch, since, verdict):
+    worker.ledger = SimpleNamespace(read=lambda: Entry(since and time.monotonic(), 0, "a case"))
+    monkeypatch.setattr(supervisor, "_resident", lambda _: 2 << 20)
+    worker.overstepped(Limits(60, 1))
+    assert worker._verdict == verdict
+
+
 def test_a_process_that_is_gone_has_queued_for_no_time():
     assert supervisor._queued(-1) == 0.0

@@ -150,11 +150,11 @@ class _Worker:
         return [self.connection, self.process.sentinel]
 
     def overstepped(self, limits: Limits) -> bool:
-        """Kill the worker if the call under way takes too long or too much memory."""
+        """Kill the worker if the call under way takes too long or too much memory: between calls, it is a law's own."""
         entry = self.ledger.read()
-        if entry is None or self._verdict:
+        if entry is None or not entry.since or self._verdict:
             return False
-        if entry.since and self._taken(entry.since) > limits.seconds:
+        if self._taken(entry.since) > limits.seconds:
             self._verdict = f"no answer in {limits.seconds:g} s"
         elif limits.memory and _resident(self.process.pid) > (limits.memory << 20):
             self._verdict = f"over {_mebibytes(limits.memory)}"
