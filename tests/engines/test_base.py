@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
@@ -94,6 +96,15 @@ def test_a_call_returns_what_the_target_returns(which):
     operands = operands_of(PLAIN, which)
     expected = right(which, PLAIN, operands)
     assert expected.tolist() == conv_of(which=which)(PLAIN, *operands).tolist()
+
+
+@pytest.mark.parametrize(("rows", "refused"), [(100_999, False), (101_000, True)])
+def test_a_call_for_which_few_engines_have_the_memory_is_not_made(rows, refused):
+    problem = Problem(size=(rows,), kernel=(1_000,))
+    operands = Operands(*(np.zeros(problem.shapes[role], np.float32) for role in ("x", "w")))
+    conv = conv_of(lambda *_: np.zeros(problem.shapes["y"], np.float32))
+    with pytest.raises(UnsupportedError, match=r"too large for one call: 1\.0e\+08") if refused else nullcontext():
+        conv(problem, *operands)
 
 
 def test_a_call_without_a_bias_is_one_of_a_problem_without():

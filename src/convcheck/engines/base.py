@@ -41,11 +41,17 @@ FEATURES = (
 )
 
 
+#: multiply-adds of a call, as of a kernel that a law stuffed with zeros, from which on engines that unroll their input
+#: into columns take gigabytes
+LARGEST_CALL = 100_000_000
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What an engine supports, and so what it is judged on.
 
-    ``dtypes`` are names from `convcheck.dtypes`; problems are kept below ``work_limit`` multiply-adds. ``primary`` is
+    ``dtypes`` are names from `convcheck.dtypes`; problems are kept below ``work_limit`` multiply-adds where their
+    classes allow it. ``primary`` is
     the map that a call of the target computes: `Map.GRAD_INPUT` if it is a transposed convolution. ``kernels`` are the
     sizes that a kernel may have along an axis, empty if it may have any.
     """
@@ -157,6 +163,8 @@ class Conv:
     def _must_admit(self, problem: Problem) -> None:
         if lacking := self.engine.capabilities.admits(problem):
             raise UnsupportedError(f"{self.engine.name} does not take {lacking}")
+        if problem.work > LARGEST_CALL:
+            raise UnsupportedError(f"too large for one call: {problem.work:.1e} multiply-adds")
 
     def slack(
         self, problem: Problem, operands: Operands, *, summed: bool = False, copies: bool = False
