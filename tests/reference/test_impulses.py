@@ -153,22 +153,23 @@ def test_expected_responses_are_of_the_problem_s_dtype():
     assert expected.dtype == np.float64
 
 
-@pytest.mark.parametrize(("features", "calls"), [(FEATURES, 1), (set(FEATURES) - {"batch"}, 6 * 4)])
-def test_no_certificate_takes_more_work_than_the_engine_s_speed_allows(features, calls):
+@pytest.mark.parametrize("features", [FEATURES, set(FEATURES) - {"batch"}])
+def test_no_certificate_takes_more_work_than_the_engine_s_speed_allows(features):
     conv = conv_of(Map.FORWARD, features)
     problem = Problem(size=(2, 3), kernel=(2, 2))
     conv.engine = conv.engine.replace(capabilities=replace(conv.engine.capabilities, work_limit=1))
-    with pytest.raises(UnsupportedError, match=rf"too large to certify: 1.9e\+02 multiply-adds in {calls} calls"):
+    with pytest.raises(UnsupportedError, match="too large to certify"):
         certify(conv, problem)
 
 
 def test_no_certificate_takes_more_than_ten_thousand_calls():
     conv = conv_of(Map.FORWARD, set(FEATURES) - {"channels"})
-    with pytest.raises(UnsupportedError, match="in 10404 calls"):
+    with pytest.raises(UnsupportedError, match="too large to certify"):
         certify(conv, Problem(size=(102,), kernel=(102,)))
 
 
 def test_no_certificate_has_more_planes_than_a_loop_over_them_has_time_for():
-    problem = Problem(size=(1,), kernel=(1,), channels=80, filters=1)  # 80 images, 80 filters and 80 channels
-    with pytest.raises(UnsupportedError, match=r"too large to certify: .* 5.1e\+05 planes"):
-        certify(conv_of(Map.FORWARD), problem)
+    conv = conv_of(Map.FORWARD)
+    certify(conv, Problem(size=(1,), kernel=(1,), channels=46, filters=1))
+    with pytest.raises(UnsupportedError, match="too large to certify"):  # 47 images, 47 filters and 47 channels
+        certify(conv, Problem(size=(1,), kernel=(1,), channels=47, filters=1))
