@@ -4,7 +4,8 @@ Every slice of a run is judged in this process and in one worker, in turns, the 
 that whatever else the machine does hits both; both compute with one thread. The law work is what a slice takes where it
 is judged; the whole adds what passes between the processes and the supervisor's watch, in seconds on the clock and in
 seconds of processors. Start-up is left out. Then whole runs are made with one worker and with two, also in turns, and
-their reports are compared; where processors are shared, the workers at work at a time tell more than the clock.
+their reports are compared. Two runs at once that know nothing of each other tell how much faster this machine's second
+processor can make anything: no run with two workers can have a larger ratio than theirs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from statistics import median
 from typing import Any
 
@@ -26,11 +29,13 @@ from convcheck.engines import engine_of
 from convcheck.isolation.backend import Isolated
 from convcheck.isolation.supervisor import Limits
 from convcheck.laws import LAWS
-from convcheck.plan import PROFILES, Slice
+from convcheck.plan import PROFILES, Profile, Slice
 from convcheck.report.document import document
 
 TARGET, SEED = "torch.nn.functional:conv2d", 0
 FOREVER = float("inf")
+#: a run that is start-up and nothing else: one case of one law
+NOTHING = Profile("nothing", pairs=False, triples=False, random=1, certifying=1, search=0)
 #: as in workers
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -96,26 +101,35 @@ def overhead(profile: str, costliest: int) -> None:
     print("\nmost of the difference:", ", ".join(f"{law} {seconds:+.2f}s" for law, seconds in dear))
 
 
-def report_of(workers: int, profile: str) -> tuple[float, float, dict[str, Any]]:
-    """Seconds on the clock from start to end, seconds of law work, and the report without its times."""
-    start = time.perf_counter()
-    report = convcheck.verify(TARGET, profile=profile, seed=SEED, isolate=True, workers=workers)
-    seconds = time.perf_counter() - start
+def report_of(workers: int, profile: str) -> tuple[float, dict[str, Any]]:
+    """Seconds on the clock without those of start-up, and the report without its times."""
+    seconds = []
+    for laws, plan in ((["output-size"], NOTHING), ([], PROFILES[profile])):
+        start = time.perf_counter()
+        report = convcheck.verify(TARGET, laws=laws, profile=plan, seed=SEED, isolate=True, workers=workers)
+        seconds.append(time.perf_counter() - start)
     whole = document(report, {}, lambda _: "")
     for timed in (whole, *whole["laws"]):
         del timed["seconds"]
-    return seconds, sum(result.seconds for result in report.results), whole
+    return seconds[1] - seconds[0], whole
+
+
+def seconds_of_one(profile: str) -> float:
+    return report_of(1, profile)[0]
 
 
 def speedup(profile: str, rounds: int) -> None:
-    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
-    print(f"\nprofile {profile} with one worker and with two, {rounds} times in turns, {load}:\n")
-    runs = [(report_of(1, profile), report_of(2, profile)) for _ in range(rounds)]
-    (one, two), work = ([sum(run[side][i] for run in runs) / rounds for side in (0, 1)] for i in (0, 1))
-    print(f"one worker {one:.1f} s, two {two:.1f} s: {one / two:.2f} times as fast")
-    print(f"workers at work at a time: {work[0] / one:.2f} and {work[1] / two:.2f}")
-    same = all(run[side][2] == runs[0][0][2] for run in runs for side in (0, 1))
-    print(f"reports are {'equal but for times' if same else 'NOT equal'}")
+    print(f"\nprofile {profile}, {rounds} times in turns, seconds without start-up, on {os.cpu_count()} processors:\n")
+    print(f"{'one worker':>12}  {'two':>6}  {'ratio':>6}  {'two runs at once':>16}  {'ratio':>6}  reports")
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as apart:
+        for _ in range(rounds):
+            (one, report), (two, other) = report_of(1, profile), report_of(2, profile)
+            both = max(apart.map(seconds_of_one, [profile] * 2))
+            same = "equal but for times" if report == other else "NOT equal"
+            print(
+                f"{one:>12.1f}  {two:>6.1f}  {one / two:>6.2f}  {both:>16.1f}  {2 * one / both:>6.2f}  {same}",
+                flush=True,
+            )
 
 
 def main() -> None:

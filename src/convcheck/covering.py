@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 from random import Random
+from typing import Any, Self
 
+import numpy as np
 from allpairspy import AllPairs
 
 from convcheck.space import impossible
 
 __all__ = ["combinations_of", "possible_combinations", "reached", "rows"]
 
+Combination = tuple[tuple[str, str], ...]
 Row = Mapping[str, str]
 Table = tuple[tuple[str, tuple[str, ...]], ...]
-Combination = tuple[tuple[str, str], ...]
+Item = tuple[str, str]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @cache
@@ -25,49 +30,87 @@ def rows(table: Table, strength: int) -> tuple[Row, ...]:
     A library gives most pairs in few rows. What its exclusions cost it, and triples, are completed here, one uncovered
     combination at a time in a random row: more rows than the best covering array, in a hundredth of the time.
     """
-    found = list(_pairs(table))
-    left = dict.fromkeys(possible_combinations(table, strength))
+    numbered = _Numbered.table(table)
+    left = numbered.possible(strength)
+    found = list(_pairs(numbered))
     for row in found:
-        _cross_off(left, row, strength)
-    generator = Random(len(left))  # noqa: S311 - no secret hangs on it
-    while left:
-        wanted = next(iter(left))
-        completed = _complete(dict(wanted), table, generator)
-        left.pop(wanted, None)
-        if completed:
-            found.append(completed)
-            _cross_off(left, completed, strength)
-    return tuple(found)
+        _cross_off(left, row)
+    generator = Random(int(left.sum()))  # noqa: S311 - no secret hangs on it
+    for wanted in np.argwhere(left).tolist():
+        if left[tuple(wanted)] and (row := _completed(numbered, wanted, generator)):
+            found.append(row)
+            _cross_off(left, row)
+    return tuple({numbered.items[i][0]: numbered.items[i][1] for i in row} for row in found)
 
 
-def _pairs(table: Table) -> Iterable[Row]:
-    names, free = [name for name, _ in table], [(name, classes) for name, classes in table if len(classes) > 1]
-    fixed = {name: classes[0] for name, classes in table if len(classes) == 1}
+@dataclass(frozen=True)
+class _Numbered:
+    """The classes of a table, numbered in alphabetical order of (parameter, class); a row has one of each parameter.
+
+    ``choices`` are the classes of each parameter, in the table's order; ``apart`` are, for each class, those that
+    cannot occur with it.
+    """
+
+    items: tuple[Item, ...]
+    choices: tuple[tuple[int, ...], ...]
+    apart: tuple[frozenset[int], ...]
+
+    @classmethod
+    def table(cls, table: Table) -> Self:
+        """Number the classes of a table."""
+        items = tuple(sorted((name, one) for name, classes in table for one in classes))
+        number = {item: i for i, item in enumerate(items)}
+        choices = tuple(tuple(number[name, one] for one in classes) for name, classes in table)
+        apart = tuple(frozenset(i for i, other in enumerate(items) if _exclude(one, other)) for one in items)
+        return cls(items, choices, apart)
+
+    def fitting(self, choices: Iterable[int], row: Iterable[int]) -> list[int]:
+        """Return the choices that go with what is in a row."""
+        return [choice for choice in choices if self.apart[choice].isdisjoint(row)]
+
+    def possible(self, strength: int) -> Flags:
+        """Whether classes i < j (< k) exclude neither each other nor every class of another parameter."""
+        every = range(len(self.items))
+        fits = [all(self.fitting(others, [i]) for others in self.choices if i not in others) for i in every]
+        pairs = np.triu(np.outer(fits, fits), 1)
+        for one, excluded in enumerate(self.apart):
+            pairs[one, list(excluded)] = False
+        return pairs if strength == 2 else pairs[:, :, None] & pairs[:, None, :] & pairs[None, :, :]
+
+
+@cache
+def _exclude(one: Item, other: Item) -> bool:
+    return one[0] == other[0] or impossible(dict((one, other)))
+
+
+def _pairs(numbered: _Numbered) -> Iterator[list[int]]:
+    """Rows that hold most pairs."""
+    fixed = [classes[0] for classes in numbered.choices if len(classes) == 1]
+    free = [classes for classes in numbered.choices if len(classes) > 1]
     if len(free) < 2:
-        options = free[0][1] if free else (None,)
-        return [{n: fixed.get(n) or str(option) for n in names} for option in options]
-    keys = [name for name, _ in free]
+        yield from ([*fixed, choice] for choice in free[0]) if free else [fixed]
+        return
 
-    def allowed(values: list[str]) -> bool:
-        return not impossible(fixed | dict(zip(keys, values, strict=False)))
+    def allowed(row: list[int]) -> bool:  # asked of a row that was allowed without its last
+        return numbered.apart[row[-1]].isdisjoint((*fixed, *row[:-1]))
 
-    return [fixed | dict(zip(keys, row, strict=True)) for row in AllPairs([c for _, c in free], filter_func=allowed)]
+    yield from ([*fixed, *row] for row in AllPairs(free, filter_func=allowed))
 
 
-def _complete(row: dict[str, str], table: Table, generator: Random) -> Row | None:
-    """Fill in the other parameters at random, each by a class that what is already there does not exclude."""
-    for name, classes in table:
-        if name not in row:
-            fitting = [c for c in classes if not impossible(row | {name: c})]
+def _completed(numbered: _Numbered, wanted: list[int], generator: Random) -> list[int]:
+    """Fill in the other parameters at random, each by a class that goes with the rest; empty where none does."""
+    row = list(wanted)
+    for choices in numbered.choices:
+        if not any(choice in row for choice in choices):
+            fitting = numbered.fitting(choices, row)
             if not fitting:
-                return None
-            row[name] = fitting[int(generator.random() * len(fitting))]
+                return []
+            row.append(fitting[int(generator.random() * len(fitting))])
     return row
 
 
-def _cross_off(left: dict[Combination, None], row: Row, strength: int) -> None:
-    for combination in combinations_of(row, strength):
-        left.pop(combination, None)
+def _cross_off(left: Flags, row: Iterable[int]) -> None:
+    left[np.ix_(*[sorted(row)] * left.ndim)] = False
 
 
 def combinations_of(row: Row, strength: int) -> Iterable[Combination]:
@@ -75,27 +118,22 @@ def combinations_of(row: Row, strength: int) -> Iterable[Combination]:
     return combinations(sorted(row.items()), strength)
 
 
-def reached(met: Iterable[tuple[str, ...]], names: tuple[str, ...], table: Table, strength: int) -> tuple[int, int]:
-    """How many combinations of classes occur in what was met, of how many that can; ``names`` are its parameters."""
-    possible = set(possible_combinations(table, strength))
-    columns = sorted(zip(names, zip(*met, strict=True), strict=False))
-    seen = {
-        tuple(zip((name for name, _ in some), classes, strict=True))
-        for some in combinations(columns, strength)
-        for classes in set(zip(*(column for _, column in some), strict=True))
-    }
-    return len(seen & possible), len(possible)
-
-
-def possible_combinations(table: Table, strength: int) -> Iterable[Combination]:
+def possible_combinations(table: Table, strength: int) -> Iterator[Combination]:
     """All combinations of classes that exclude neither each other nor every class of another parameter."""
-    pairs = sorted((name, c) for name, classes in table for c in classes if _fits(name, c, table))
-    for combination in combinations(pairs, strength):
-        if len({name for name, _ in combination}) == strength and not impossible(dict(combination)):
-            yield combination
+    numbered = _Numbered.table(table)
+    for found in np.argwhere(numbered.possible(strength)).tolist():
+        yield tuple(numbered.items[i] for i in found)
 
 
-def _fits(name: str, one: str, table: Table) -> bool:
-    """Whether every other parameter has a class that goes with this one."""
-    others = [(other, classes) for other, classes in table if other != name]
-    return all(any(not impossible({name: one, other: c}) for c in classes) for other, classes in others)
+def reached(met: Iterable[Sequence[str]], names: Sequence[str], table: Table, strength: int) -> tuple[int, int]:
+    """How many combinations of classes occur in what was met, of how many that can; ``names`` are its parameters."""
+    numbered = _Numbered.table(table)
+    possible = numbered.possible(strength)
+    number = {item: i for i, item in enumerate(numbered.items)}
+    others = len(number)  # classes that are not in the table
+    found = np.array([[number.get(item, others) for item in zip(names, row, strict=True)] for row in met], int)
+    columns = sorted(range(len(names)), key=names.__getitem__)
+    seen = np.zeros((others + 1,) * strength, bool)
+    for some in combinations(columns, strength):
+        seen[tuple(found.reshape(-1, len(names))[:, column] for column in some)] = True
+    return int((seen[(slice(others),) * strength] & possible).sum()), int(possible.sum())

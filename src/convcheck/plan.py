@@ -12,7 +12,7 @@ from convcheck.covering import Row, rows
 from convcheck.engines.base import Capabilities, Engine
 from convcheck.errors import UsageError
 from convcheck.laws import BY_NAME, LAWS
-from convcheck.laws.law import Law
+from convcheck.laws.law import MINUTES, SECONDS, Law
 from convcheck.problem import Map, Problem
 from convcheck.space import Chooser, Space, network_layers, seeded
 
@@ -30,8 +30,8 @@ class Profile:
     false), then on ``random`` free choices, then on ``search`` examples that Hypothesis draws. The laws that
     certify an engine (`CERTIFYING`) get ``triples``, of the target's own call, and ``certifying`` free choices
     instead, and layers as ``networks`` have them. Of a law that exhausts a scope, it is judged on one problem in
-    ``scope``. ``seconds`` bounds the run, and ``shrink_seconds`` making one case smaller. Only a run without
-    ``seconds`` is the same every time.
+    ``scope``. Laws that take more than their cases are judged where the profile ``affords`` it. ``seconds`` bounds
+    the run, and ``shrink_seconds`` making one case smaller. Only a run without ``seconds`` is the same every time.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Profile:
     search: int
     scope: int = 1
     networks: bool = False
+    affords: tuple[str, ...] = (SECONDS,)
     seconds: float = 0.0
     shrink_seconds: float = 10.0
 
@@ -53,9 +54,28 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("smoke", pairs=False, triples=False, random=12, certifying=200, search=0, scope=16, networks=True),
+        Profile(
+            "smoke",
+            pairs=False,
+            triples=False,
+            random=12,
+            certifying=200,
+            search=0,
+            scope=16,
+            networks=True,
+            affords=(),
+        ),
         Profile("gate", pairs=True, triples=True, random=24, certifying=480, search=4, networks=True),
-        Profile("nightly", pairs=True, triples=True, random=2000, certifying=20_000, search=500, networks=True),
+        Profile(
+            "nightly",
+            pairs=True,
+            triples=True,
+            random=2000,
+            certifying=20_000,
+            search=500,
+            networks=True,
+            affords=(SECONDS, MINUTES),
+        ),
     )
 }
 CERTIFYING = ("definition",)

@@ -15,7 +15,7 @@ from convcheck.engines import engine_of
 from convcheck.engines.base import Engine
 from convcheck.laws import BY_NAME
 from convcheck.laws.law import Law
-from convcheck.plan import Profile, profile_named, select
+from convcheck.plan import PROFILES, Profile, profile_named, select
 from convcheck.problem import Problem
 from convcheck.report.model import LawResult, Violation
 from convcheck.report.report import Report
@@ -199,8 +199,9 @@ class _Run:
             return "the target does not survive being called"
         if reason := law.why_not(self.engine):
             return reason
-        if law.slow and not (self.named or self.profile.name == "nightly"):
-            return "takes minutes: judged in the profile nightly, or where it is named by --laws"
+        if law.takes and law.takes not in self.profile.affords and not self.named:
+            affording = " and ".join(profile.name for profile in PROFILES.values() if law.takes in profile.affords)
+            return f"takes {law.takes}: judged in {affording}, or where it is named by --laws"
         if law.requires and not _importable(law.requires):
             return f"{law.requires} is not installed"
         offered = self.engine.capabilities

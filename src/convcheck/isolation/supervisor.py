@@ -24,7 +24,7 @@ from convcheck.isolation.tasks import work
 __all__ = ["Death", "Limits", "Supervisor"]
 
 #: seconds between two looks at the clock and the memory of busy workers
-TICK = 0.05
+TICK = 0.1
 PR_SET_CHILD_SUBREAPER = 36
 
 

@@ -15,7 +15,7 @@ from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Capabilities, Conv
 from convcheck.errors import UnsupportedError
 from convcheck.laws.arrangement import pad, stuff, subsample
-from convcheck.laws.law import ALL_MAPS, OWN_MAPS, Law, floating
+from convcheck.laws.law import ALL_MAPS, OWN_MAPS, SECONDS, Law, floating
 from convcheck.operands import Operands
 from convcheck.problem import Problem
 from convcheck.reference.impulses import certify
@@ -191,8 +191,8 @@ LAWS = (
         needs=_FLOATS,
         holds=floating,
     ),
-    Law(agrees_with_scipy, CHAPTER, work=1_000),
-    Law(agrees_with_torch, CHAPTER, requires="torch"),
+    Law(agrees_with_scipy, CHAPTER, work=1_000, takes=SECONDS),
+    Law(agrees_with_torch, CHAPTER, requires="torch", takes=SECONDS),
     Law(
         impulse_response,
         CHAPTER,

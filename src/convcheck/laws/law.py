@@ -14,11 +14,12 @@ from convcheck.engines.modes import CLAIMS
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
-__all__ = ["ALL_MAPS", "OWN_MAPS", "Law", "floating"]
+__all__ = ["ALL_MAPS", "MINUTES", "OWN_MAPS", "SECONDS", "Law", "floating"]
 
 ALL_MAPS = tuple(Map)
 #: maps that a call of a target may compute: a convolution, or a transposed one
 OWN_MAPS = (Map.FORWARD, Map.GRAD_INPUT)
+SECONDS, MINUTES = "seconds", "minutes"
 
 
 def floating(problem: Problem) -> bool:
@@ -38,8 +39,8 @@ class Law:
     scope instead of sampling, and ``few`` samples so many problems where more would take too long. ``requires`` is a
     library. ``own`` laws speak of the target's own call only, ``derived`` ones of its derivatives only, of which
     ``offers`` names what the law needs (`convcheck.engines.derivatives`). ``modes`` are those of an engine that the law
-    speaks of (`convcheck.engines.modes.CLAIMS`); ``slow`` laws are judged nightly, or where they are named.
-    ``valueless`` laws speak of shapes and types alone.
+    speaks of (`convcheck.engines.modes.CLAIMS`); ``takes`` says what a law takes beside its cases:
+    `SECONDS`, to load a library, or `MINUTES`. ``valueless`` laws speak of shapes and types alone.
     """
 
     check: Callable[[Conv, Problem, Operands], Claim]
@@ -58,7 +59,7 @@ class Law:
     offers: str = ""
     modes: str = ""
     few: int = 0
-    slow: bool = False
+    takes: str = ""
     valueless: bool = False
 
     @property

@@ -14,7 +14,7 @@ from convcheck.engines.base import Conv
 from convcheck.engines.modes import Mode
 from convcheck.errors import UnsupportedError
 from convcheck.laws.arrangement import wide
-from convcheck.laws.law import ALL_MAPS, OWN_MAPS, Law
+from convcheck.laws.law import ALL_MAPS, MINUTES, OWN_MAPS, SECONDS, Law
 from convcheck.operands import Operands
 from convcheck.problem import Problem
 
@@ -140,7 +140,17 @@ LAWS = (
         work=2_000,
     ),
     Law(meta_agrees, CHAPTER, maps=OWN_MAPS, own=True, modes="meta", work=2_000),
-    Law(fake_agrees, CHAPTER, maps=OWN_MAPS, own=True, modes="fake", fills="layouts", few=16, work=2_000),
-    Law(compiled_agrees, CHAPTER, maps=OWN_MAPS, own=True, modes="compiled", work=2_000, few=8, slow=True),
+    Law(
+        fake_agrees,
+        CHAPTER,
+        maps=OWN_MAPS,
+        own=True,
+        modes="fake",
+        fills="layouts",
+        few=16,
+        work=2_000,
+        takes=SECONDS,
+    ),
+    Law(compiled_agrees, CHAPTER, maps=OWN_MAPS, own=True, modes="compiled", work=2_000, few=8, takes=MINUTES),
     Law(opcheck, CHAPTER, maps=OWN_MAPS, own=True, modes="opcheck", work=2_000, few=4),
 )

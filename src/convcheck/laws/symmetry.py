@@ -10,7 +10,7 @@ import numpy as np
 from convcheck.claim import Claim
 from convcheck.engines.base import Conv
 from convcheck.laws.arrangement import flip, pad, spatial, subsample
-from convcheck.laws.law import ALL_MAPS, Law
+from convcheck.laws.law import ALL_MAPS, SECONDS, Law
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
@@ -140,6 +140,7 @@ LAWS = (
         needs={"dilation": ("one",), "bias": ("no",)},
         holds=lambda p: max(p.dilation) == 1,
         work=2_000,
+        takes=SECONDS,
     ),
     Law(mirrors, CHAPTER),
     Law(axes_permute, CHAPTER, needs={"ndim": ("2", "3")}),
