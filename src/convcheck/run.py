@@ -154,6 +154,8 @@ class _Run:
         """Judge laws, each planned while those before are judged; the jobs that were begun, by law."""
         jobs: dict[str, Job] = {}
         deadline = time.monotonic() + self.profile.seconds if self.profile.seconds else float("inf")
+        if not (stop_at_first or self.profile.seconds):  # what takes longest isn't left for the end, when others idle
+            laws = sorted(laws, key=lambda law: not law.takes)
         planner = ThreadPoolExecutor(1)
         plans = [planner.submit(Job.of, self.engine, law, self.profile) for law in laws]
         planned = (jobs.setdefault(job.law.name, job) for job in (plan.result() for plan in plans))
