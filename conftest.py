@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from itertools import count
 from textwrap import dedent
@@ -10,6 +11,9 @@ from textwrap import dedent
 import pytest
 
 pytest_plugins = ["pytester"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as where a shell starts tests in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = count()
 

@@ -18,11 +18,12 @@ __all__ = ["certify", "impulse_call", "stacked_problem"]
 
 Array = np.ndarray[Any, Any]
 
-#: multiply-adds of a certificate, in those of the largest problem that its engine is otherwise given
-PATIENCE = 100
+#: multiply-adds of a certificate, in those of the largest problem that its engine is otherwise given; those that a
+#: stride leaves out count, since an engine may compute and drop them
+PATIENCE = 50
 #: multiply-adds for which an interpreted loop over images, filters and channels could add up one more pair of planes
 PLANE = 300
-#: such pairs of a certificate, and its calls: 20 us each are 2 s of one call, much less than it may take
+#: such pairs of a certificate, and its calls: 10 us each are 1 s of one call, much less than it may take
 PLANES, CALLS = 100_000, 10_000
 
 
@@ -53,7 +54,8 @@ def certify(conv: Realised, problem: Problem) -> tuple[Array, Array, Array]:
     stackable = {"batch", "channels"} <= offered.features
     calls = 1 if stackable else prod(prod(problem.shapes[role]) for role in conv.map.roles)
     planes = together.batch * together.filters * together.channels_per_group
-    work = together.work if stackable else calls * problem.work
+    dense = {"stride": (1,) * problem.ndim}
+    work = together.replace(**dense).work if stackable else calls * problem.replace(**dense).work
     if max(work, PLANE * planes) > PATIENCE * offered.work_limit or planes > PLANES or calls > CALLS:
         raise UnsupportedError("too large to certify: too many multiply-adds, pairs of planes, or calls")
     if stackable:
