@@ -123,11 +123,12 @@ class Layers:
         import torch
 
         bias = given.get(self._bias)
-        layer = self.cls(**self.arguments(w, given))
-        if "dtype" not in self.names:
-            layer = layer.to(w.device, w.dtype)
-        if isinstance(layer, torch.nn.modules.lazy.LazyModuleMixin):
-            layer.initialize_parameters(x)  # type: ignore[misc]
+        with torch.random.fork_rng(devices=()):  # what initial weights draw is no doing of a call
+            layer = self.cls(**self.arguments(w, given))
+            if "dtype" not in self.names:
+                layer = layer.to(w.device, w.dtype)
+            if isinstance(layer, torch.nn.modules.lazy.LazyModuleMixin):
+                layer.initialize_parameters(x)  # type: ignore[misc]
         places = _state_of(layer)
         weight = _place(places, "weight", w)
         state = {weight: w}

@@ -23,6 +23,7 @@ from convcheck.engines.signature import Signature, read_signature
 from convcheck.engines.torch_modes import modes_of
 from convcheck.errors import UsageError
 from convcheck.problem import Map
+from convcheck.traces import remember
 
 __all__ = ["wrap"]
 
@@ -85,6 +86,7 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
     UsageError
         If the function cannot be a convolution, or an option does not exist; the message shows the value.
     """
+    remember(anew=facts is None)
     label = name or str(getattr(function, "__name__", repr(function)))
     _check_options(style, convention, accuracy, accumulator, dtypes or ())
     layers = None

@@ -20,6 +20,7 @@ from convcheck.laws.invalid import invalid_calls
 from convcheck.laws.law import ALL_MAPS, OWN_MAPS, Law
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
+from convcheck.traces import PLACES, touched
 
 __all__ = ["LAWS"]
 
@@ -67,6 +68,14 @@ def _identity_returns_its_input(conv: Conv, problem: Problem, x: Array) -> bool:
     identity = Problem(dtype=problem.dtype, size=problem.size, kernel=(1,) * problem.ndim)
     image = x[:1, :1].copy()
     return bool(np.shares_memory(image, conv(identity, image, np.ones(identity.shapes["w"], x.dtype))))
+
+
+def leaves_no_trace(conv: Conv, problem: Problem, operands: Operands) -> Claim:
+    """A call leaves random generators, streams, signal handlers, the directory and torch's modes as they were."""
+    # what is loaded by a first call may do such things once
+    first, second = (touched(lambda: conv(problem, *operands)) for _ in range(2))
+    kept = np.array([not (once and again) for once, again in zip(first, second, strict=True)])
+    return Claim(kept, np.ones_like(kept), note="1: as it was", labels=tuple(place.name for place in PLACES))
 
 
 def deterministic(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -209,6 +218,7 @@ LAWS = (
     Law(shape_dtype_kept, CHAPTER, maps=ALL_MAPS, valueless=True),
     Law(inputs_untouched, CHAPTER, maps=ALL_MAPS, fills="layouts"),
     Law(output_owned, CHAPTER, maps=ALL_MAPS, fills="tiny"),
+    Law(leaves_no_trace, CHAPTER, maps=ALL_MAPS, work=10_000, few=24),
     Law(deterministic, CHAPTER, maps=ALL_MAPS, fills="float"),
     Law(stateless, CHAPTER, maps=ALL_MAPS, work=10_000),
     Law(threads_agree, CHAPTER, maps=ALL_MAPS, work=10_000),

@@ -20,11 +20,11 @@ Array = np.ndarray[Any, Any]
 
 #: multiply-adds of a certificate, in those of the largest problem that its engine is otherwise given; those that a
 #: stride leaves out count, since an engine may compute and drop them
-PATIENCE = 50
+PATIENCE = 100
 #: multiply-adds for which an interpreted loop over images, filters and channels could add up one more pair of planes
 PLANE = 300
-#: such pairs of a certificate, and its calls: 10 us each are 1 s of one call, much less than it may take
-PLANES, CALLS = 100_000, 10_000
+#: multiply-adds, such pairs, and calls of any certificate: seconds of a loop over SciPy, less than a call may take
+WORK, PLANES, CALLS = 50_000_000, 100_000, 10_000
 
 
 class Realised(Protocol):
@@ -56,7 +56,8 @@ def certify(conv: Realised, problem: Problem) -> tuple[Array, Array, Array]:
     planes = together.batch * together.filters * together.channels_per_group
     dense = {"stride": (1,) * problem.ndim}
     work = together.replace(**dense).work if stackable else calls * problem.replace(**dense).work
-    if max(work, PLANE * planes) > PATIENCE * offered.work_limit or planes > PLANES or calls > CALLS:
+    too_slow = max(work, PLANE * planes) > PATIENCE * offered.work_limit
+    if too_slow or work > WORK or planes > PLANES or calls > CALLS:
         raise UnsupportedError("too large to certify: too many multiply-adds, pairs of planes, or calls")
     if stackable:
         return _response(conv, *impulse_call(conv.map, problem))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -169,8 +170,24 @@ _RESULTS: dict[str, Callable[[Call, Operands, Array], Array]] = {
     "i8-comes-back-as-i32": _as_type("int8", np.int32),
     "i64-comes-back-as-f64": _as_type("int64", np.float64),
 }
+
+
+def _leaving(trace: Callable[[], Any]) -> Callable[[Call, Operands, Array], Array]:
+    def give(_: Call, __: Operands, y: Array) -> Array:
+        trace()
+        return y
+
+    return give
+
+
+#: what is left behind, in generators only: a selftest has its own streams and directory to keep
+_TRACES: dict[str, Callable[[], Any]] = {
+    "numpy-random-seeded": lambda: np.random.seed(0),  # noqa: NPY002
+    "python-random-drawn-from": random.random,
+}
 FAULTS: tuple[Fault, ...] = (
     *(plant(name, "contract", front=front) for name, front in _ACCEPTED.items()),
     *(plant_apply(name, "contract", refusing(condition)) for name, condition in _REFUSED.items()),
     *(plant(name, "contract", give=give) for name, give in _RESULTS.items()),
+    *(plant(name, "contract", give=_leaving(trace)) for name, trace in _TRACES.items()),
 )
