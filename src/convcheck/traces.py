@@ -54,7 +54,8 @@ def _of_torch(name: str, read: Callable[[Any], Any], put: Callable[[Any, Any], A
     """Somewhere in torch, which is left alone where it has not been imported."""
 
     def value() -> Any:
-        return read(sys.modules["torch"]) if "torch" in sys.modules else None
+        torch = sys.modules.get("torch")
+        return read(torch) if torch else None
 
     def restore(before: Any) -> None:
         if before is not None:
@@ -126,5 +127,5 @@ def _draw() -> None:
     """Draw numbers, so that no generator is where a seed has put it."""
     random.random()  # noqa: S311
     np.random.random()  # noqa: NPY002
-    if "torch" in sys.modules:
-        sys.modules["torch"].rand(1)
+    if torch := sys.modules.get("torch"):
+        torch.rand(1)
