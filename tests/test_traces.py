@@ -16,7 +16,7 @@ from convcheck.traces import PLACES, remember, touched
 
 
 def _torch(change):
-    return lambda: change(pytest.importorskip("torch"))
+    return lambda: change(sys.modules["torch"])
 
 
 TRACES = {
@@ -42,6 +42,8 @@ def state():
 
 @pytest.mark.parametrize("name", TRACES)
 def test_a_trace_is_named_and_taken_away(name):
+    if name.startswith("torch"):
+        pytest.importorskip("torch")
     remember(anew=True)
     before = state()
     assert (names(touched(TRACES[name])), state()) == ([name], before)
@@ -49,6 +51,8 @@ def test_a_trace_is_named_and_taken_away(name):
 
 @pytest.mark.parametrize("name", TRACES)
 def test_a_trace_that_was_left_before_is_found_again(name):
+    if name.startswith("torch"):
+        pytest.importorskip("torch")
     remember(anew=True)
     before = state()
     try:

@@ -107,7 +107,9 @@ def touched(call: Callable[[], Any]) -> list[bool]:
             _draw()
             before = _read()
             call()
-            return [one != other for one, other in zip(before, _read(), strict=True)]
+            after = _read()
+            # torch may have been imported just now
+            return [one is not None and one != other for one, other in zip(before, after, strict=True)]
     finally:
         _restore(now)
 
