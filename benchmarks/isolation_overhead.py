@@ -63,7 +63,7 @@ def processors() -> float:
 def cost(backend: Backend, job: Job, part: Slice) -> Cost:
     alone = Job(job.law, [part])
     start, before = time.perf_counter(), processors()
-    for _ in backend.judge([alone], FOREVER, lambda _: False):
+    for _ in backend.judge(iter([alone]), FOREVER, lambda _: False):
         pass
     return Cost(alone.done[part].seconds, time.perf_counter() - start, processors() - before)
 
