@@ -132,14 +132,38 @@ def test_stored_asks_that_the_output_s_own_type_holds_every_sum():
     "numerics",
     [
         Numerics(normwise=True),
-        Numerics(splits=2),
-        Numerics(input_roundoff=2.0**-11),
         Numerics(accumulators={"f32": "bf16"}),
     ],
 )
 def test_who_declares_to_round_is_not_held_to_exactness(numerics):
     operands = operands_of(LINE, "dense", limit=9)
     assert not is_exact(Map.FORWARD, LINE, operands, numerics)
+
+
+@pytest.mark.parametrize(("largest", "exact"), [(2**11, True), (2**11 + 1, False)])
+def test_operands_rounded_to_tf32_keep_integers_of_eleven_bits(largest, exact):
+    operands = Operands(np.array([[[1.0, largest]]], np.float32), np.ones((1, 1, 1), np.float32))
+    problem = Problem(size=(2,), kernel=(1,))
+    assert is_exact(Map.FORWARD, problem, operands, Numerics(input_roundoff=2.0**-11)) == exact
+
+
+@pytest.mark.parametrize("dtype", ["f64", "f16", "bf16"])
+def test_only_float32_operands_are_rounded_first(dtype):
+    rounded, (problem, operands) = Numerics(input_roundoff=2.0**-11), _of_dtype(dtype)
+    bounds = [expect(Map.FORWARD, problem, operands, numerics).bound for numerics in (PLAIN, rounded)]
+    assert np.array_equal(*bounds)
+
+
+def _of_dtype(dtype):
+    problem = LINE.replace(dtype=dtype)
+    return problem, operands_of(problem, "positive")
+
+
+@pytest.mark.parametrize(("limit", "exact"), [(8, True), (30, False)])
+def test_partial_sums_that_are_stored_keep_what_the_type_holds(limit, exact):
+    problem = LINE.replace(dtype="f16")
+    operands = operands_of(problem, "dense", limit=limit)
+    assert is_exact(Map.FORWARD, problem, operands, Numerics(splits=2)) == exact
 
 
 def test_gradients_have_an_accumulator_of_their_own():

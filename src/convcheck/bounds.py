@@ -18,9 +18,12 @@ from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
 
-__all__ = ["Expectation", "Numerics", "expect", "gamma", "is_exact"]
+__all__ = ["INPUT_ROUNDOFFS", "Expectation", "Numerics", "expect", "gamma", "is_exact"]
 
 Array = np.ndarray[Any, Any]
+
+#: unit roundoff of the types to which an engine may round float32 operands before it multiplies them
+INPUT_ROUNDOFFS = {"tf32": 2.0**-11, "bf16": 2.0**-8}
 
 #: an arithmetic that can judge float64: 64 bits or more where the platform has them, else exact fractions
 WIDE: Any = np.longdouble if np.finfo(np.longdouble).nmant >= 63 else object
@@ -48,6 +51,15 @@ class Numerics:
         declared = self.accumulators if which is Map.FORWARD else self.gradient_accumulators
         return declared.get(dtype, DTYPES[dtype].accumulator)
 
+    def rounds(self, dtype: str) -> float:
+        """Unit roundoff to which operands of a type are rounded before they are multiplied; 0 where they are not."""
+        return self.input_roundoff if dtype == "f32" else 0.0
+
+    def bits_taken(self, dtype: str) -> int:
+        """Bits of an operand that enter a product."""
+        rounded = self.rounds(dtype)
+        return round(-log2(rounded)) if rounded else DTYPES[dtype].precision
+
 
 class Expectation(NamedTuple):
     """The value that a map must return, by a better arithmetic, and the error that each element may carry."""
@@ -65,15 +77,15 @@ def gamma(terms: Any, roundoff: float) -> Any:
 def is_exact(which: Map, problem: Problem, operands: Operands, numerics: Numerics, *, stored: bool = False) -> bool:
     """Certify, after the fill, that every partial sum in any order is an integer that the accumulator holds.
 
-    ``stored`` asks that the output's own type holds it too, as is asked with a bias: an engine may add it to the
-    sum that it has stored.
+    ``stored`` asks that the output's own type holds it too, as is asked with a bias, which an engine may add to the
+    sum that it has stored, and of partial sums that are stored.
     """
-    if numerics.normwise or numerics.splits or numerics.input_roundoff:
+    if numerics.normwise or numerics.rounds(problem.dtype) * max(_peak(operands.a), _peak(operands.b)) > 1:
         return False
     if not all(_is_whole(array) for array in operands if array is not None):
         return False
     precision = DTYPES[numerics.accumulator(problem.dtype, which)].precision
-    stored = stored or operands.bias is not None
+    stored = stored or operands.bias is not None or numerics.splits > 0
     limit = 2.0 ** (min(precision, DTYPES[problem.dtype].precision) if stored else precision)
     simple = problem.terms(which) * _peak(operands.a) * _peak(operands.b) + _peak(operands.bias)
     return simple <= limit or float(np.max(_magnitudes(which, problem, operands), initial=0)) <= limit
@@ -105,7 +117,7 @@ def _componentwise(which: Map, problem: Problem, operands: Operands, numerics: N
     """|error| <= gamma_(n+1)(u_acc) (S + |b|) =: A; then A + u_out (|y| + A) + half the smallest subnormal."""
     dtype, accumulator = DTYPES[problem.dtype], DTYPES[numerics.accumulator(problem.dtype, which)]
     magnitudes = _magnitudes(which, problem, operands)
-    u, u_in, u_out = accumulator.unit_roundoff, numerics.input_roundoff, dtype.unit_roundoff
+    u, u_in, u_out = accumulator.unit_roundoff, numerics.rounds(problem.dtype), dtype.unit_roundoff
     ours = 0.0 if problem.dtype == "f64" else 2.0**-53
     terms = _counts(which, problem, operands) + (operands.bias is not None)
     error = (gamma(terms, u) + gamma(terms, ours)) * magnitudes

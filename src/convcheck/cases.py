@@ -126,7 +126,7 @@ class _Budget:
         precision = min(
             DTYPES[self.numerics.accumulator(dtype.name, self.which)].precision, 15 if dtype.name == "f16" else 62
         )
-        if stored or self.problem.bias:
+        if stored or self.problem.bias or self.numerics.splits:
             precision = min(precision, dtype.precision)
         terms = self.problem.terms(self.which) + self.problem.bias
         return precision - ceil(log2(max(1, terms))) - self.headroom
@@ -137,7 +137,7 @@ class _Budget:
     def integers(self, kinds: tuple[str, str], *, stored: bool, most: int = 62) -> Fills:
         """Dense integers, the budget split at random: a long a and a short b show what an even split never does."""
         bits = min(self.bits(stored=stored), most)
-        longest = DTYPES[self.problem.dtype].precision - self.headroom
+        longest = self.numerics.bits_taken(self.problem.dtype) - self.headroom
         share = max(0, min(self.choose.integer(0, max(0, bits)), longest))
         rest = max(0, min(bits - share, longest))
         limits = [_limit(self.choose, b) for b in (share, rest)]

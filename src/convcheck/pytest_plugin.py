@@ -79,7 +79,7 @@ def conformance_test(
         Laws that are known not to hold.
     options
         What `convcheck.engines.wrap.wrap` takes: ndim, array, style, dtypes, device, convention, accuracy, accumulator,
-        vjp.
+        input_rounding, splits, vjp.
 
     Raises
     ------

@@ -79,7 +79,7 @@ def verify(  # noqa: PLR0913 - everything that a user may say about a run
         What one call may take in a worker: seconds, and MiB (0: unlimited).
     options
         What `convcheck.engines.wrap.wrap` takes: ndim, array, style, dtypes, device, convention, accuracy, accumulator,
-        vjp.
+        input_rounding, splits, vjp.
 
     Raises
     ------

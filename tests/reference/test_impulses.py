@@ -139,10 +139,8 @@ def test_certificates_with_and_without_batches_have_the_same_ones(which):
 
 @pytest.mark.parametrize("which", Map)
 @pytest.mark.parametrize("features", [FEATURES, set(FEATURES) - {"batch", "channels"}])
-@pytest.mark.parametrize(("numerics", "allowed"), [*zip(NUMERICS, (False, False, True, True), strict=True)])
-def test_a_certificate_allows_errors_to_engines_that_declare_to_round_a_product_by_1(
-    which, features, numerics, allowed
-):
+@pytest.mark.parametrize(("numerics", "allowed"), [*zip(NUMERICS, (False, False, True, False), strict=True)])
+def test_a_certificate_allows_errors_to_engines_that_declare_a_transform_alone(which, features, numerics, allowed):
     problem = GROUPED.replace(batch=1, groups=1, channels=1, filters=1)
     _, expected, slack = certify(conv_of(which, features, numerics=numerics), problem)
     assert np.all(slack[expected != 0] > 0) == allowed

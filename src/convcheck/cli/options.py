@@ -86,6 +86,17 @@ _TARGET = {
         type=click.Choice(["wide", "narrow"]),
         help="In which type f16 and bf16 are summed up: float32, or their own.",
     ),
+    "input_rounding": click.option(
+        "--input-rounding",
+        type=click.Choice(["tf32", "bf16"]),
+        help="To which type float32 operands are rounded before they are multiplied.",
+    ),
+    "splits": click.option(
+        "--splits",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Partial sums that are stored in the result's type (split-k).",
+    ),
     "vjp": click.option(
         "--grad",
         "vjp",

@@ -120,7 +120,7 @@ class _Prober(NamedTuple):
         # M is the product of two numbers of the dtype, whose range bounds it
         within = 2 * int(log2(dtype.largest)) + 1
         promised = min(DTYPES[numerics.accumulator(dtype.name, self.conv.map)].precision, within)
-        taken = dtype.precision if not numerics.input_roundoff else round(-log2(numerics.input_roundoff))
+        taken = numerics.bits_taken(dtype.name)
         sums = min(self.bits(_sums(order), promised) for order in _ORDERS)
         # what is returned arrives here as float64
         wanted = min(dtype.precision, 53)

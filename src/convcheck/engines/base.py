@@ -174,7 +174,7 @@ class Conv:
         ``summed`` says that the law adds results up, so that each must be exact in the output's own type too;
         ``copies`` that every result is one product by 1, which no direct engine rounds.
         """
-        if copies and not (self.numerics.normwise or self.numerics.input_roundoff):
+        if copies and not (self.numerics.normwise or self.numerics.rounds(problem.dtype)):
             return 0.0
         if is_exact(self.map, problem, operands, self.numerics, stored=summed):
             return 0.0

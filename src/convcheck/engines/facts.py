@@ -41,6 +41,8 @@ class Wanted:
     dtypes: tuple[str, ...] = ()
     accuracy: str | None = None
     accumulator: str | None = None
+    input_rounding: str | None = None
+    splits: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from convcheck.bounds import Numerics
+from convcheck.bounds import INPUT_ROUNDOFFS, Numerics
 from convcheck.dtypes import DTYPES
 from convcheck.engines.arrays import kind_named
 from convcheck.engines.backward import read_backward
@@ -43,6 +43,8 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
     convention: str = "correlation",
     accuracy: str | None = None,
     accumulator: str | None = None,
+    input_rounding: str | None = None,
+    splits: int = 0,
     vjp: Callable[..., Any] | str | None = None,
     facts: Facts | None = None,
     watch: Watch = Watch(),  # noqa: B008 - frozen
@@ -71,6 +73,10 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
         ``componentwise`` or ``normwise`` (Winograd, FFT).
     accumulator
         ``wide`` (float32) or ``narrow`` (the operands' own type), in which sums of float16 and bfloat16 are kept.
+    input_rounding
+        ``tf32`` or ``bf16``, where float32 operands are rounded to it before they are multiplied.
+    splits
+        Number of partial sums that are stored in the result's type (split-k).
     vjp
         The function's gradients, written by hand: a function (or ``package.module:attribute``, by which workers and
         commands find it again) that takes the upstream gradient, the input and the kernel, then any of bias, stride,
@@ -88,7 +94,16 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
     """
     remember(anew=facts is None)
     label = name or str(getattr(function, "__name__", repr(function)))
-    _check_options(style, convention, accuracy, accumulator, dtypes or ())
+    _check_options(
+        dtypes or (),
+        style=style,
+        convention=convention,
+        accuracy=accuracy,
+        accumulator=accumulator,
+        input_rounding=input_rounding,
+    )
+    if not isinstance(splits, int) or splits < 0:
+        raise UsageError(f"splits is {splits!r}; it is a number of partial sums")
     layers = None
     if is_layer_class(function):
         layers = layers_of(function, label, _as_tuple(ndim) or _ndims_of(label), style)
@@ -103,7 +118,7 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
             ndims=_as_tuple(ndim) or _ndims_of(label),
             watch=watch,
         )
-        found = prober.run(Wanted(tuple(dtypes or ()), accuracy, accumulator))
+        found = prober.run(Wanted(tuple(dtypes or ()), accuracy, accumulator, input_rounding, splits))
         facts = sought(found, _caller(function, signature, found, device), backward, watch)
     caller = _caller(function, signature, facts, device)
     return _engine(label, caller, facts, convention, found_again(facts, caller, backward), layers)
@@ -151,18 +166,21 @@ def _numerics(own: Numerics, primary: Map, low: Mapping[str, str]) -> Numerics:
     return replace(own, accumulators=low, gradient_accumulators=own.accumulators)
 
 
-def _check_options(
-    style: str | None, convention: str, accuracy: str | None, accumulator: str | None, dtypes: Sequence[str]
-) -> None:
-    for what, value, known in (
-        ("style", style, STYLES),
-        ("convention", convention, ("correlation", "convolution")),
-        ("accuracy", accuracy, ("componentwise", "normwise")),
-        ("accumulator", accumulator, ("wide", "narrow")),
-        *(("dtype", name, tuple(DTYPES)) for name in dtypes),
-    ):
-        if value is not None and value not in known:
-            raise UsageError(f"no {what} is called {value!r}; there are {', '.join(known)}")
+#: what an option of `wrap` may be
+_CHOICES = {
+    "style": STYLES,
+    "convention": ("correlation", "convolution"),
+    "accuracy": ("componentwise", "normwise"),
+    "accumulator": ("wide", "narrow"),
+    "input_rounding": tuple(INPUT_ROUNDOFFS),
+    "dtype": tuple(DTYPES),
+}
+
+
+def _check_options(dtypes: Sequence[str], **given: str | None) -> None:
+    for what, value in (*given.items(), *(("dtype", name) for name in dtypes)):
+        if value is not None and value not in _CHOICES[what]:
+            raise UsageError(f"no {what} is called {value!r}; there are {', '.join(_CHOICES[what])}")
 
 
 def _kinds_of(function: Callable[..., Any], device: str) -> list[str]:

@@ -25,6 +25,8 @@ _REPEATED = (
     "convention",
     "accuracy",
     "accumulator",
+    "input_rounding",
+    "splits",
     "style",
     "vjp",
     "call_timeout",

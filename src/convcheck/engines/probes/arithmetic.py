@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from convcheck.bounds import Numerics, expect
+from convcheck.bounds import INPUT_ROUNDOFFS, Numerics, expect
 from convcheck.dtypes import DTYPES
 from convcheck.engines.caller import Caller
 from convcheck.engines.facts import Wanted
@@ -48,10 +48,16 @@ def settle_numerics(
         narrow = {}
     elif narrow:
         notes.append(f"accumulator: that of the operands in {', '.join(narrow)} (accumulator wide asks for float32)")
-    inferred = wanted.accuracy is None and is_normwise(call, primary, problem, dtypes, channels=channels)
+    as_declared = wanted.accuracy is not None or wanted.input_rounding is not None
+    inferred = not as_declared and is_normwise(call, primary, problem, dtypes, channels=channels)
     reason = "normwise, since results come back with rounding errors as FFT and Winograd leave them"
     notes.append(f"accuracy: {reason if inferred else wanted.accuracy or 'componentwise'}")
-    return Numerics(accumulators=narrow, normwise=inferred or wanted.accuracy == "normwise")
+    return Numerics(
+        accumulators=narrow,
+        normwise=inferred or wanted.accuracy == "normwise",
+        input_roundoff=INPUT_ROUNDOFFS[wanted.input_rounding] if wanted.input_rounding else 0.0,
+        splits=wanted.splits,
+    )
 
 
 def _unasked(*_: Any) -> None:
@@ -63,6 +69,8 @@ def _is_narrow(call: Call, caller: Caller, problem: Problem, dtype: str, wanted:
 
     A compiled operator, which has its own accumulator, is held to float32 unless it is declared narrow.
     """
+    if wanted.splits and not wanted.accumulator:  # partial sums that are stored look like narrow ones
+        return False
     if wanted.accumulator or caller.primary is not Map.FORWARD:  # transposed ones scatter, in their own type
         return wanted.accumulator != "wide"
     written = inspect.isroutine(caller.function) and hasattr(caller.function, "__code__")
