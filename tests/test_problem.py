@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from convcheck.dtypes import DTYPES
 from convcheck.errors import ParseError, ShapeError
-from convcheck.problem import Map, Problem, output_size
+from convcheck.problem import Map, Problem, output_size, same_padding
 from convcheck.strategies import problems
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -73,6 +73,28 @@ def test_every_field_is_on_the_line():
 def test_padding_by_name_is_on_the_line():
     same = Problem(size=(5,), kernel=(2,), padding=((0, 1),), same=True)
     assert str(same) == "f32 n1 g1 c1 o1 i5 k2 s1 psame:0:1 d1"
+
+
+def test_padding_by_the_name_that_pads_the_low_end_first_is_on_the_line():
+    lower = Problem(size=(5,), kernel=(2,), same=True, lower=True)
+    assert str(lower) == "f32 n1 g1 c1 o1 i5 k2 s1 psame-lower:1:0 d1"
+
+
+def test_which_end_comes_first_says_nothing_where_padding_is_given():
+    assert Problem(size=(5,), kernel=(2,), lower=True) == Problem(size=(5,), kernel=(2,))
+
+
+@pytest.mark.parametrize(
+    ("size", "reach", "stride", "expected"),
+    [(5, 3, 1, (1, 1)), (5, 4, 1, (1, 2)), (6, 3, 2, (0, 1)), (5, 3, 2, (1, 1)), (7, 2, 3, (0, 1)), (4, 1, 3, (0, 0))],
+)
+def test_same_padding_leaves_as_many_positions_as_strides_begin(size, reach, stride, expected):
+    assert same_padding(size, reach, stride=stride) == expected
+    assert output_size(size, reach, stride=stride, padding=expected) == -(-size // stride)
+
+
+def test_same_padding_puts_the_odd_element_at_the_end_that_is_asked_for():
+    assert same_padding(5, 4, lower=True) == (2, 1)
 
 
 def test_the_line_of_a_problem_with_every_field_parses_back():

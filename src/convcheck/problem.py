@@ -12,7 +12,7 @@ from typing import Any, Self
 from convcheck.dtypes import DTYPES
 from convcheck.errors import ParseError, ShapeError
 
-__all__ = ["Map", "Problem", "output_size"]
+__all__ = ["Map", "Problem", "output_size", "same_padding"]
 
 Pairs = tuple[tuple[int, int], ...]
 Sizes = tuple[int, ...]
@@ -55,13 +55,24 @@ def output_size(
     return max(0, (size + sum(padding) - dilation * (kernel - 1) - 1) // stride + 1)
 
 
+def same_padding(size: int, reach: int, *, stride: int = 1, lower: bool = False) -> tuple[int, int]:
+    """Padding that leaves ceil(S / s) positions: max(0, (ceil(S / s) - 1) s + reach - S) elements in all.
+
+    The odd one stands at the high end (TensorFlow's SAME, ONNX's SAME_UPPER, and "same" of torch, which has no stride
+    there), or at the ``lower`` one (SAME_LOWER). Source: ONNX operators, Conv, ``auto_pad``.
+    """
+    total = max(0, (-(-size // stride) - 1) * stride + reach - size)
+    less, more = total // 2, total - total // 2
+    return (more, less) if lower else (less, more)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """A convolution problem. Prints and parses as one line: ``f32 n2 g1 c3 o4 i5x7 k3x3 s1x1 p0x0 d1x1``.
 
     Channels and filters are totals over all groups. ``padding`` holds (low, high) pairs in elements;
-    ``same`` asks for padding by that name: the pairs are then what it stands for, d (k - 1) elements in all, the odd
-    one at the high end, whatever was given.
+    ``same`` asks for padding by that name: the pairs are then what it stands for (`same_padding`), whatever was given;
+    ``lower`` by the name that puts the odd element at the low end.
 
     Raises
     ------
@@ -81,6 +92,7 @@ class Problem:
     filters: int = 1
     bias: bool = False
     same: bool = False
+    lower: bool = False
 
     def __post_init__(self) -> None:
         """Fill in what was left out, and refuse what is no convolution."""
@@ -103,10 +115,12 @@ class Problem:
         ):
             if wrong:
                 raise ShapeError(f"the problem {self} {complaint}")
+        object.__setattr__(self, "lower", self.same and self.lower)
         if self.same:
-            if max(self.stride) > 1:
-                raise ShapeError(f"the problem {self} asks for padding 'same' with a stride, which has no one meaning")
-            object.__setattr__(self, "padding", tuple(((r - 1) // 2, r // 2) for r in self.reach))
+            axes = zip(self.size, self.reach, self.stride, strict=True)
+            object.__setattr__(
+                self, "padding", tuple(same_padding(i, r, stride=s, lower=self.lower) for i, r, s in axes)
+            )
 
     # -- derived sizes -------------------------------------------------------------------------------
 
@@ -193,7 +207,7 @@ class Problem:
             "i" + _times(self.size),
             "k" + _times(self.kernel),
             "s" + _times(self.stride),
-            "p" + ("same:" if self.same else "") + _times(self.padding),
+            "p" + ("same-lower:" if self.lower else "same:" if self.same else "") + _times(self.padding),
             "d" + _times(self.dilation),
         ]
         return " ".join(words + ["bias"] * self.bias)
@@ -216,8 +230,8 @@ class Problem:
             if name in fields:
                 raise ParseError(f"{word!r} gives {name} a second time in the problem {text!r}")
             fields[name] = value
-            if word.startswith("psame:"):
-                fields["same"] = True
+            if word.startswith("psame"):
+                fields |= {"same": True, "lower": word.startswith("psame-lower:")}
         missing = {"size", "kernel"} - set(fields)
         if missing:
             raise ParseError(f"the problem {text!r} lacks {' and '.join(sorted(missing))}")
@@ -227,7 +241,7 @@ class Problem:
 _PER_AXIS = ("size", "kernel", "stride", "padding", "dilation")
 _COUNTS = {"n": "batch", "g": "groups", "c": "channels", "o": "filters"}
 _SIZES = {"i": "size", "k": "kernel", "s": "stride", "d": "dilation"}
-_WORD = re.compile(r"([ngco])(\d+)|([iksd])(\d+(?:x\d+)*)|p(?:same:)?(\d+(?::\d+)?(?:x\d+(?::\d+)?)*)")
+_WORD = re.compile(r"([ngco])(\d+)|([iksd])(\d+(?:x\d+)*)|p(?:same(?:-lower)?:)?(\d+(?::\d+)?(?:x\d+(?::\d+)?)*)")
 
 
 def _parse_word(word: str, *, is_dtype: bool) -> tuple[str, Any]:

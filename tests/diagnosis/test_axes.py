@@ -7,7 +7,7 @@ import pytest
 
 from convcheck.diagnosis import diagnose
 from convcheck.dtypes import DTYPES
-from convcheck.problem import Map, Problem
+from convcheck.problem import Map, Problem, same_padding
 from convcheck.reference.maps import contract
 
 PLAIN = Problem.parse("f32 n1 g1 c1 o1 i5x6 k2x3 s1x1 p0x0 d1x1")
@@ -73,7 +73,7 @@ def first_for_all(name):
 
 
 def exchange(p):
-    return p.replace(stride=p.dilation, dilation=p.stride)
+    return p.replace(stride=p.dilation, dilation=p.stride, same=False)
 
 
 SIZED = {
@@ -227,6 +227,23 @@ def test_names_same_that_pads_the_wrong_end(engine):
     found = diagnose(engine(misread(change)), PLAIN)
     assert found.words == "'same' padding puts the odd element at the wrong end"
     assert found.details == ()
+
+
+def test_names_same_that_knows_only_the_high_end(engine):
+    """The odd element of 'same' stands at the high end, also where the low one is asked for."""
+    found = diagnose(engine(misread(lambda p: p.replace(lower=False))), PLAIN)
+    assert found.words == "'same' padding always puts the odd element at the high end"
+
+
+def test_names_same_that_forgets_the_stride(engine):
+    """Padding as without a stride would have it."""
+
+    def change(p):
+        pads = tuple(map(same_padding, p.size, p.reach))
+        return p.replace(padding=pads, same=False) if p.same and not p.lower else p
+
+    found = diagnose(engine(misread(change), without=["same-lower"]), PLAIN)
+    assert found.words == "'same' padding ignores the stride"
 
 
 def test_names_same_that_forgets_the_dilation(engine):

@@ -56,6 +56,8 @@ def test_a_plain_problem_is_admitted_by_who_offers_no_feature():
         ("unequal-dilation", "i4x4 k2x2 d1x2"),
         ("two-sided-padding", "i4x4 k2x2 p0:1x0:1"),
         ("same-padding", "i4x4 k2x2 psame:0:1x0:1"),
+        ("same-lower", "i4x4 k2x2 psame-lower:1:0x1:0"),
+        ("strided-same", "i4x4 k3x3 s2x2 psame:0:1x0:1"),
     ],
 )
 def test_a_problem_is_refused_for_the_feature_that_is_lacking(feature, line):
@@ -70,7 +72,7 @@ def test_a_transposed_convolution_without_output_padding_leaves_nothing_over():
 
 
 def test_every_feature_can_be_lacking():
-    assert len(FEATURES) == len(set(FEATURES)) == 13
+    assert len(FEATURES) == len(set(FEATURES)) == 15
 
 
 def test_padding_by_name_needs_not_to_be_two_sided():

@@ -275,6 +275,41 @@ def test_padding_by_name_reaches_the_function_by_name():
     assert expected.tolist() == Conv(wrap(conv2d, ndim=2))(problem, x, w).tolist()
 
 
+def named(x, w, stride=1, padding="VALID"):
+    """Padding by ONNX's names alone."""
+    rules = {"VALID": {}, "SAME_UPPER": {"same": True}, "SAME_LOWER": {"same": True, "lower": True}}
+    sizes = {"size": x.shape[2:], "kernel": w.shape[2:], "stride": per_axis(stride, x.ndim - 2)}
+    return layer(x, w, stride=stride, padding=list(Problem(**sizes, **rules[padding]).padding))
+
+
+def test_a_function_that_takes_padding_by_name_alone_is_given_no_numbers():
+    expected = PLAIN | {"stride", "unequal-stride", "same-padding", "same-lower", "strided-same"}
+    assert features(named) == expected
+
+
+@pytest.mark.parametrize("line", ["i6x5 k4x3 psame:0x0", "i6x5 k4x2 psame-lower:0x0", "i6x5 k3x3 s2x3 psame-lower:0x0"])
+def test_each_name_of_padding_reaches_the_function(line):
+    problem = Problem.parse(line)
+    x, w = (make(problem, role, Fill("dense", 9)) for role in "xw")
+    expected = contract(Map.FORWARD, problem, x, w)
+    assert expected.tolist() == Conv(wrap(named, ndim=2))(problem, x, w).tolist()
+
+
+def test_a_function_that_takes_any_name_of_padding_is_asked_for_none():
+    def heedless(x, w, padding=0):
+        return layer(x, w, padding="same" if isinstance(padding, str) else padding)
+
+    assert not features(heedless) & {"same-padding", "same-lower"}
+
+
+def test_same_with_a_stride_is_left_out_where_it_means_something_else():
+    def padded_before(x, w, stride=1, padding=0):
+        return layer(x, w, stride=stride, padding=padding)
+
+    assert features(padded_before) >= {"same-padding"}
+    assert "strided-same" not in features(padded_before)
+
+
 def test_a_plain_problem_leaves_the_function_to_its_own_defaults():
     def stubborn(x, w, stride=None, padding=None):
         return layer(x, w, stride=stride or 1, padding=padding or 0)

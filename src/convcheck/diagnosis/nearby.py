@@ -54,6 +54,9 @@ _TEMPLATES: tuple[dict[str, Any], ...] = (
     {"kernel": (2, 4, 2), "extra": (4, 5, 3), "same": True},
     {"kernel": (4, 4, 4), "extra": (3, 4, 2), "same": True},
     {"kernel": (2, 4, 2), "extra": (4, 5, 3), "same": True, "dilation": (2, 2, 2)},
+    {"kernel": (2, 4, 2), "extra": (4, 5, 3), "same": True, "lower": True},
+    {"kernel": (3, 3, 2), "extra": (3, 5, 4), "same": True, "stride": (2, 2, 2)},
+    {"kernel": (4, 3, 2), "extra": (3, 6, 4), "same": True, "stride": (3, 2, 2)},
     {"kernel": (2, 3, 2), "extra": (4, 6, 2), "stride": (2, 3, 2), "groups": 3, "channels": 3, "filters": 3},
     {"kernel": (2, 3, 2), "extra": (4, 5, 2), "dilation": (2, 3, 2), "groups": 3, "channels": 3, "filters": 6},
     {"kernel": (2, 3, 1), "extra": (3, 4, 2), "batch": 3, "channels": 3, "filters": 4},
@@ -94,6 +97,8 @@ def _fitted(problem: Problem, offered: Capabilities) -> Iterator[Problem]:
     changes: dict[str, Any] = {}
     if problem.same and "same-padding" not in features:
         return
+    if problem.same and "strided-same" not in features:
+        changes["stride"] = (1,) * problem.ndim
     for name in ("stride", "dilation"):
         values = getattr(problem, name)
         if name not in features:

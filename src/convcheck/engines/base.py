@@ -37,6 +37,8 @@ FEATURES = (
     "unequal-dilation",
     "two-sided-padding",  # padding that differs from end to end
     "same-padding",  # padding by the name "same"
+    "same-lower",  # by the name that puts the odd element at the low end
+    "strided-same",  # by such a name, with a stride
     "output-padding",  # a transposed convolution's output_padding
 )
 
@@ -67,17 +69,20 @@ class Capabilities:
     def admits(self, problem: Problem) -> str:
         """Return what a problem needs and the engine lacks, or an empty string."""
         uneven = {name: len(set(getattr(problem, name))) > 1 for name in ("stride", "padding", "dilation")}
+        uneven["padding"] &= not problem.same
         needs = {
             "batch": problem.batch != 1,
             "channels": problem.channels > 1 or problem.filters > 1,
             "groups": problem.groups > 1,
             "bias": problem.bias,
             "stride": max(problem.stride) > 1,
-            "padding": any(map(any, problem.padding)),
+            "padding": any(map(any, problem.padding)) and not problem.same,
             "dilation": max(problem.dilation) > 1,
             **{f"unequal-{name}": wanted for name, wanted in uneven.items()},
             "two-sided-padding": any(low != high for low, high in problem.padding) and not problem.same,
             "same-padding": problem.same,
+            "same-lower": problem.lower,
+            "strided-same": problem.same and max(problem.stride) > 1,
             "output-padding": self.primary is Map.GRAD_INPUT and any(problem.leftover),
         }
         lacking = [name for name, wanted in needs.items() if wanted and name not in self.features]

@@ -26,7 +26,8 @@ class Caller:
     """How a function is called: with which arrays, in which style, and each parameter in which form.
 
     ``forms`` says, by parameter, whether it is given as a ``tuple`` (one entry an axis), an ``int`` (the same for
-    every axis) or ``pairs`` ((low, high) an axis), and by which name padding by nothing goes at odd sizes.
+    every axis), ``pairs`` ((low, high) an axis) or a ``name`` alone; and what padding is called that keeps sizes
+    (``same``, ``lower``), or adds nothing (``none``: at odd sizes, where numbers are taken too).
     """
 
     function: Callable[..., Any]
@@ -78,10 +79,11 @@ class Caller:
         if name == "groups":
             return value
         if name == "padding" and problem.same:
-            return "same"
-        if name == "padding" and not any(map(any, value)) and self.forms.get("none") and problem.size[-1] % 2:
-            return self.forms["none"]
+            return self.forms["lower" if problem.lower else "same"]
         form = self.forms.get(name, "tuple")
+        nothing = name == "padding" and not any(map(any, value))
+        if nothing and "none" in self.forms and (form == "name" or problem.size[-1] % 2):
+            return self.forms["none"]
         if name == "padding" and form != "pairs" and all(low == high for low, high in value):
             value = tuple(low for low, _ in value)
         if form == "either":

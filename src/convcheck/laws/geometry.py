@@ -35,7 +35,7 @@ def dilation_zero_stuffs(conv: Conv, problem: Problem, operands: Operands) -> Cl
 
 
 def padding_is_explicit(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """corr(x, w, padding=p) = corr(pad(x, p), w); "same" pads d (k - 1) in all, the odd one at the end."""
+    """corr(x, w, padding=p) = corr(pad(x, p), w); "same" leaves ceil(S / s) positions, the odd zero at the end."""
     padded = pad(operands.a, problem)
     bare = problem.replace(size=padded.shape[2:], padding=((0, 0),) * problem.ndim, same=False)
     return Claim(conv(problem, *operands), conv(bare, padded, *operands[1:]), 2 * conv.slack(problem, operands))
@@ -167,14 +167,21 @@ def _ungrouped(problem: Problem) -> bool:
 
 
 _MANY = ("few", "odd", "vector", "around", "wide")
+_SAME = ("same", "same-lower", "same-strided")
+_GIVEN = ("none", "symmetric", "unequal", "two-sided", "below-dilation", "at-least-kernel")
 _ROOMY = ("narrow", "vector", "uneven")
 LAWS = (
-    Law(stride_subsamples, CHAPTER, needs={"stride": ("two", "more", "above-kernel", "unequal")}),
+    Law(
+        stride_subsamples,
+        CHAPTER,
+        needs={"stride": ("two", "more", "above-kernel", "unequal"), "padding": _GIVEN},
+        holds=lambda p: not p.same,  # by a name, padding depends on the stride
+    ),
     Law(dilation_zero_stuffs, CHAPTER, needs={"dilation": ("two", "more", "unequal")}),
     Law(
         padding_is_explicit,
         CHAPTER,
-        needs={"padding": ("symmetric", "unequal", "two-sided", "below-dilation", "at-least-kernel", "same")},
+        needs={"padding": ("symmetric", "unequal", "two-sided", "below-dilation", "at-least-kernel", *_SAME)},
     ),
     Law(
         padding_modes,

@@ -52,5 +52,5 @@ def invalid_calls(
 def _bent(problem: Problem, **changes: Any) -> Any:
     """Make a look-alike of a problem that `Problem` itself would refuse."""
     names = ("size", "kernel", "stride", "padding", "dilation", "dtype", "batch", "groups", "channels", "filters")
-    values = {name: getattr(problem, name) for name in (*names, "bias", "same", "ndim", "leftover")}
+    values = {name: getattr(problem, name) for name in (*names, "bias", "same", "lower", "ndim", "leftover")}
     return SimpleNamespace(**(values | changes))

@@ -20,7 +20,8 @@ FACTS = Facts(
     problem=Problem(size=(5, 6), kernel=(2, 3)),
     ndims=(2,),
     dtypes=("f32", "f64"),
-    features=frozenset(FEATURES) - {"two-sided-padding", "same-padding", "output-padding"},
+    features=frozenset(FEATURES)
+    - {"two-sided-padding", "same-padding", "same-lower", "strided-same", "output-padding"},
     numerics=Numerics(),
     work_limit=20_000,
     notes=(),

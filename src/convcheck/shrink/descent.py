@@ -64,5 +64,5 @@ def complexity(case: Case) -> tuple[float, ...]:
     """Order of cases, simplest first: fewer elements, then smaller parameters, then plainer fills."""
     p = case.problem
     elements = sum(prod(p.shapes[role]) for role in ("x", "w", "y"))
-    parameters = sum(p.stride) + sum(p.dilation) + sum(map(sum, p.padding)) + p.groups + p.bias + p.same
+    parameters = sum(p.stride) + sum(p.dilation) + sum(map(sum, p.padding)) + p.groups + p.bias + p.same + p.lower
     return (elements, parameters, list(DTYPES).index(p.dtype), *(fill_order(fill) for fill in case.fills))

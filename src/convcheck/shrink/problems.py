@@ -65,6 +65,7 @@ def _plainer(p: Problem) -> Iterator[dict[str, Any]]:
         yield {"bias": False}
     if p.same:
         yield {"same": False}
+        yield {"lower": False}
     if p.dtype != "f32":
         yield {"dtype": "f32"}
 

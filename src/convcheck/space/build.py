@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from convcheck.engines.base import Capabilities
-from convcheck.problem import Map, Problem
+from convcheck.problem import Map, Problem, same_padding
 from convcheck.space.choose import Chooser
 from convcheck.space.table import COUNTS, INTEGERS, KERNELS, VECTORS
 
@@ -32,21 +32,26 @@ class Builder:
         dilation = self._per_axis("dilation", {"one": 1, "two": 2, "more": self.choose.pick((3, 3, 4, 5))}, ndim)
         stride = self._stride(kernel)
         reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
-        same = self.cls["padding"] == "same" and "same-padding" in self.offered.features
-        if same:
+        same, lower = self._same()
+        if same and self.cls["padding"] != "same-strided":
             stride = (1,) * ndim
-            padding = tuple(((r - 1) // 2, r // 2) for r in reach)
-        else:
-            padding = self._padding(reach, dilation)
+        padding = tuple(map(same_padding, reach, reach)) if same else self._padding(reach, dilation)
         size = self._size(kernel, reach, stride, padding)
         if self.offered.primary is Map.GRAD_INPUT and "output-padding" not in self.offered.features:
             padded = [v + sum(p) - r for v, p, r in zip(size, padding, reach, strict=True)]
             size = tuple(v + -rest % s for v, rest, s in zip(size, padded, stride, strict=True))
         spatial = Problem(
-            size=size, kernel=kernel, stride=stride, padding=padding, dilation=dilation, same=same,
+            size=size, kernel=kernel, stride=stride, padding=padding, dilation=dilation, same=same, lower=lower,
             dtype=self._dtype(), bias=self.cls["bias"] == "yes",
         )  # fmt: skip
         return self._widen(spatial)
+
+    def _same(self) -> tuple[bool, bool]:
+        """Whether padding is asked for by a name, and by the name that puts the odd element at the low end."""
+        name, features = self.cls["padding"], self.offered.features
+        if name == "same-strided":
+            return True, "same-lower" in features and self.choose.pick((False, True))
+        return name == "same-lower" or (name == "same" and "same-padding" in features), name == "same-lower"
 
     def _dtype(self) -> str:
         if self.cls["dtype"] != "integer":

@@ -54,7 +54,7 @@ def _stride_class(p: Problem) -> str:
 
 def _padding_class(p: Problem) -> str:
     if p.same:
-        return "same"
+        return "same-strided" if max(p.stride) > 1 else "same-lower" if p.lower else "same"
     if not any(map(any, p.padding)):
         return "none"
     if any(low != high for low, high in p.padding):

@@ -59,8 +59,6 @@ class Space:
         if uneven and max(offered.ndims) == 1 and name != "unit-axis":
             return False
         needs = NEEDS.get((parameter, name), ())
-        if parameter == "padding" and name == "same" and max(offered.ndims) == 1:
-            needs = ("padding", "same-padding")
         allowed = self.needs.get(parameter, CLASSES[parameter])
         return name in allowed and all(need in offered.features for need in needs)
 

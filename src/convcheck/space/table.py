@@ -12,6 +12,9 @@ from convcheck.dtypes import DTYPES
 
 __all__ = ["CLASSES", "COUNTS", "GRADIENTS", "INTEGERS", "KERNELS", "NEEDS", "VECTORS", "WEIGHTS", "impossible"]
 
+#: padding by a name, which stands for what keeps sizes
+_SAME = ("same", "same-lower", "same-strided")
+
 #: classes by parameter, simplest first; a class that needs a feature of the engine is listed in `NEEDS`
 CLASSES: dict[str, tuple[str, ...]] = {
     "ndim": ("1", "2", "3"),
@@ -23,7 +26,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "kernel": ("small", "unit", "even", "odd", "mixed", "full", "large"),
     "stride": ("one", "two", "more", "above-kernel", "unequal"),
     "dilation": ("one", "two", "more", "unequal"),
-    "padding": ("none", "symmetric", "unequal", "two-sided", "below-dilation", "at-least-kernel", "same"),
+    "padding": ("none", "symmetric", "unequal", "two-sided", "below-dilation", "at-least-kernel", *_SAME),
     "size": ("tiny", "narrow", "vector", "uneven", "unit-axis", "large"),
     "bias": ("no", "yes"),
 }
@@ -36,10 +39,12 @@ NEEDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("stride", "unequal"): ("stride", "unequal-stride"),
     **{("dilation", c): ("dilation",) for c in CLASSES["dilation"][1:]},
     ("dilation", "unequal"): ("dilation", "unequal-dilation"),
-    **{("padding", c): ("padding",) for c in CLASSES["padding"][1:]},
+    **{("padding", c): ("padding",) for c in CLASSES["padding"][1:] if c not in _SAME},
     ("padding", "unequal"): ("padding", "unequal-padding"),
     ("padding", "two-sided"): ("padding", "two-sided-padding"),
-    ("padding", "same"): ("padding", "same-padding", "unequal-padding"),
+    ("padding", "same"): ("same-padding",),
+    ("padding", "same-lower"): ("same-padding", "same-lower"),
+    ("padding", "same-strided"): ("same-padding", "stride", "strided-same"),
     ("bias", "yes"): ("bias",),
 }
 
@@ -99,8 +104,9 @@ _EXCLUSIONS: tuple[tuple[str, tuple[str, ...], str, tuple[str, ...]], ...] = (
     ("groups", ("depthwise", "multiplier"), "channels", _ABOVE_ONE),
     ("groups", ("depthwise",), "filters", _ABOVE_ONE),
     ("groups", ("multiplier",), "filters", ("one", "odd", "vector", "around", "wide")),
-    ("padding", ("same",), "stride", ("two", "more", "above-kernel", "unequal")),
-    ("padding", ("same",), "kernel", ("unit",)),
+    ("padding", ("same", "same-lower"), "stride", ("two", "more", "above-kernel", "unequal")),
+    ("padding", ("same-strided",), "stride", ("one",)),
+    ("padding", _SAME, "kernel", ("unit",)),
     ("padding", ("below-dilation",), "dilation", ("one", "unequal")),
     ("ndim", ("1",), "stride", ("unequal",)),
     ("ndim", ("1",), "dilation", ("unequal",)),

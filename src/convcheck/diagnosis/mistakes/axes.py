@@ -117,7 +117,9 @@ RARE_CHANGES: tuple[tuple[str, Change], ...] = (
 def one_axis(scope: Scope) -> Iterator[Mistake]:
     """A parameter is wrong along all axes, or along some."""
     yield Mistake("'same' padding puts the odd element at the wrong end", _for_same(_exchanged))
+    yield Mistake("'same' padding always puts the odd element at the high end", _for_same(_odd_at_the_high_end))
     yield Mistake("'same' padding ignores the dilation", _for_same(_undilated))
+    yield Mistake("'same' padding ignores the stride", _for_same(_unstrided))
     for table in (CHANGES, RARE_CHANGES):
         for axes in subsets(scope.ndim):
             for words, change in table:
@@ -188,6 +190,14 @@ def _for_same(change: Change) -> Callable[[Model], Model]:
         return model.replace(axes=tuple(map(change, model.axes))) if model.problem.same else model
 
     return edit
+
+
+def _odd_at_the_high_end(axis: Axis) -> Axis:
+    return axis._replace(low=min(axis.low, axis.high), high=max(axis.low, axis.high))
+
+
+def _unstrided(axis: Axis) -> Axis:
+    return axis._replace(low=(_reach(axis) - 1) // 2, high=_reach(axis) // 2)
 
 
 def _undilated(axis: Axis) -> Axis:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from convcheck.problem import same_padding
 from convcheck.selftest.base import inside, positions, raw
 from convcheck.selftest.call import Call
 from convcheck.selftest.fault import Fault, plant
@@ -119,6 +120,11 @@ _SAME: dict[str, Callable[[Call], Any]] = {
     ],
     "same-all-at-the-end": lambda c: [(0, sum(p)) for p in c.padding],
     "same-from-first-axis": lambda c: [c.padding[0]] * c.ndim,
+    "same-lower-taken-for-upper": lambda c: [(min(pair), max(pair)) for pair in c.padding],
+    "same-ignores-stride": lambda c: list(map(same_padding, c.size, c.reach)),
+    "same-by-first-stride": lambda c: [
+        same_padding(i, r, stride=c.stride[0]) for i, r in zip(c.size, c.reach, strict=True)
+    ],
 }
 _NONE: Callable[[Call], Any] = lambda c: [(0, 0)] * c.ndim  # noqa: E731 - one of a table's entries, used twice
 
