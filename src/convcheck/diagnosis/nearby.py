@@ -56,7 +56,7 @@ _TEMPLATES: tuple[dict[str, Any], ...] = (
     {"kernel": (2, 4, 2), "extra": (4, 5, 3), "same": True, "dilation": (2, 2, 2)},
     {"kernel": (2, 4, 2), "extra": (4, 5, 3), "same": True, "lower": True},
     {"kernel": (3, 3, 2), "extra": (3, 5, 4), "same": True, "stride": (2, 2, 2)},
-    {"kernel": (4, 3, 2), "extra": (3, 6, 4), "same": True, "stride": (3, 2, 2)},
+    {"kernel": (5, 4, 2), "extra": (1, 2, 4), "same": True, "stride": (3, 3, 2)},
     {"kernel": (2, 3, 2), "extra": (4, 6, 2), "stride": (2, 3, 2), "groups": 3, "channels": 3, "filters": 3},
     {"kernel": (2, 3, 2), "extra": (4, 5, 2), "dilation": (2, 3, 2), "groups": 3, "channels": 3, "filters": 6},
     {"kernel": (2, 3, 1), "extra": (3, 4, 2), "batch": 3, "channels": 3, "filters": 4},
