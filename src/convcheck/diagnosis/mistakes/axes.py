@@ -197,7 +197,7 @@ def _odd_at_the_high_end(axis: Axis) -> Axis:
 
 
 def _unstrided(axis: Axis) -> Axis:
-    return axis._replace(low=(_reach(axis) - 1) // 2, high=_reach(axis) // 2)
+    return axis._replace(low=_reach(axis) // 2, high=_reach(axis) - _reach(axis) // 2)
 
 
 def _undilated(axis: Axis) -> Axis:
