@@ -396,3 +396,54 @@ def test_exact_fractions_are_what_the_oracle_sums():
     x, w = exact(operands.a).ravel(), exact(operands.b).ravel()
     expected = [x[0] * w[0] + x[1] * w[1], x[1] * w[0] + x[2] * w[1]]
     assert expected == contract(Map.FORWARD, problem, *operands, number=object).ravel().tolist()
+
+
+# -- complex numbers -------------------------------------------------------------------------------------------
+
+
+def _complex(dtype, kind, seed, **options):
+    problem = Problem(size=(9,), kernel=(5,), channels=7, dtype=dtype)
+    x, w = (make(problem, role, Fill(kind, seed=seed, **options)) for role in "xw")
+    return problem, Operands(x, w)
+
+
+def _three_products(problem, operands):
+    """The imaginary part from (xr + xi) (wr + wi), in the parts' own type."""
+    a, b = operands.a, operands.b
+    number = a.real.dtype
+    real, imaginary, both = (
+        contract(Map.FORWARD, problem, x, w, number=number)
+        for x, w in ((a.real, b.real), (a.imag, b.imag), (a.real + a.imag, b.real + b.imag))
+    )
+    return (real - imaginary) + 1j * (both - real - imaginary)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("kind", ["normal", "positive", "wide"])
+def test_complex_sums_of_three_products_are_within_the_bound(kind, seed):
+    problem, operands = _complex("complex64", kind, seed)
+    expected = expect(Map.FORWARD, problem, operands, PLAIN)
+    assert np.all(np.abs(_three_products(problem, operands) - expected.value) <= expected.bound)
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_complex_operands_of_half_the_precision_are_not_within_the_bound(dtype):
+    problem, operands = _complex(dtype, "normal", 1)
+    shorter = operands.changed(lambda a: (a * 2.0**-12).astype("c8") * 2.0**12 if dtype == "complex128" else _cut(a))
+    expected = expect(Map.FORWARD, problem, operands, PLAIN)
+    got = contract(Map.FORWARD, problem, *shorter, number=np.complex128)
+    assert np.any(np.abs(got - expected.value) > expected.bound)
+
+
+def _cut(array):
+    return array.real.astype(np.float16) + 1j * array.imag.astype(np.float16)
+
+
+@pytest.mark.parametrize(("limit", "exact"), [(2**8, True), (2**9, False)])
+def test_complex_integers_are_exact_where_three_products_are(limit, exact):
+    problem, operands = _complex("complex64", "dense", 1, limit=limit)
+    assert is_exact(Map.FORWARD, problem, operands, PLAIN) == exact
+    if exact:
+        expected = expect(Map.FORWARD, problem, operands, PLAIN)
+        assert expected.bound == 0.0
+        assert _three_products(problem, operands).tolist() == expected.value.tolist()

@@ -15,13 +15,13 @@ NAME = attrgetter("name")
 
 
 def test_the_names_are_those_of_the_issue_trackers():
-    assert list(DTYPES) == ["f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u8"]
+    assert list(DTYPES) == ["f64", "f32", "f16", "bf16", "i64", "i32", "i16", "i8", "u8", "complex64", "complex128"]
 
 
 @pytest.mark.parametrize("dtype", DTYPES.values(), ids=NAME)
 def test_the_largest_exact_integer_is_kept(dtype):
     largest = 2**dtype.precision - (dtype.kind == "i")
-    assert int(np.array(largest).astype(dtype.numpy)) == largest
+    assert int(np.array(largest).astype(dtype.numpy).real) == largest
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=NAME)
@@ -48,6 +48,10 @@ def test_products_over_the_range_of_exponents_neither_overflow_nor_become_subnor
     smallest_normal = dtype.smallest_subnormal * 2 ** (dtype.precision - 1)
     assert smallest_normal < 2.0 ** (2 * low)
     assert 2.0 ** (2 * (high + 1)) < dtype.largest
+
+
+def test_the_parts_of_a_complex_number_are_floats():
+    assert [DTYPES[name].part for name in ("complex64", "complex128", "f32")] == [np.float32, np.float64, np.float32]
 
 
 @pytest.mark.parametrize("dtype", INTEGERS, ids=NAME)

@@ -217,3 +217,24 @@ def test_an_empty_batch_has_operands_too():
 def test_fills_larger_than_the_dtype_become_infinite_without_a_warning():
     array = make(PROBLEM.replace(dtype="f16"), "x", Fill("points", points=(((0, 0, 0, 0), 1e6),)))
     assert float(array[0, 0, 0, 0]) == np.inf
+
+
+# -- complex numbers -------------------------------------------------------------------------------------------
+
+
+def test_both_parts_of_complex_integers_are_dense():
+    x = make(Problem(size=(50,), kernel=(1,), dtype="complex64"), "x", Fill("dense", 7, 3))
+    assert np.all((np.abs(x.real) >= 1) & (np.abs(x.real) <= 7) & (np.abs(x.imag) >= 1) & (np.abs(x.imag) <= 7))
+    assert x.real.tolist() != x.imag.tolist()
+
+
+@pytest.mark.parametrize(("value", "word"), [(2 - 3j, "2-3j"), (1j, "1j"), (-0.5j, "-0.5j"), (4 + 0j, "4")])
+def test_a_complex_point_is_on_the_word_and_parses_back(value, word):
+    fill = Fill("points", points=(((0, 0, 0), value),))
+    assert str(fill) == f"points@0,0,0={word}"
+    assert Fill.parse(str(fill)) == fill
+
+
+def test_a_complex_point_is_in_the_operand():
+    problem = Problem(size=(2,), kernel=(1,), dtype="complex128")
+    assert make(problem, "x", Fill.parse("points@0,0,1=2-3j")).tolist() == [[[0, 2 - 3j]]]

@@ -234,3 +234,9 @@ def test_the_one_element_that_matters_of_a_large_operand_is_found_at_its_ends(in
     case = Case.parse("definition f32 i5000 k1 x=dense:7#1 w=zeros")
     small = shrink(case, lambda c: c.problem.size == (5000,) and c.operands().a[0, 0, index] != 0)
     assert str(small.fills[0]) == f"impulse@{kept}"
+
+
+def test_a_complex_point_shrinks_to_one_part():
+    case = Case.parse("definition complex64 n1 g1 c1 o1 i3 k2 s1 p0 d1 x=dense:90#3 w=dense:9#4")
+    small = shrink(case, lambda c: np.any(c.operands().a.imag))
+    assert str(small) == "definition complex64 n1 g1 c1 o1 i1 k1 s1 p0 d1 x=points@0,0,0=1j w=zeros"

@@ -128,6 +128,8 @@ class _Budget:
         )
         if stored or self.problem.bias or self.numerics.splits:
             precision = min(precision, dtype.precision)
+        if dtype.kind == "c":  # (xr + xi) (wr + wi), from which some take the imaginary part, and a sum of three
+            precision -= 3
         terms = self.problem.terms(self.which) + self.problem.bias
         return precision - ceil(log2(max(1, terms))) - self.headroom
 

@@ -148,6 +148,7 @@ def _dtypes() -> list[tuple[str, float, Callable[[Problem], bool]]]:
     each = [(f"dtype is {name}", 4.0, _of((name,))) for name in DTYPES]
     kinds = {
         "dtype is an integer": [d.name for d in DTYPES.values() if d.kind == "i"],
+        "dtype is complex": [d.name for d in DTYPES.values() if d.kind == "c"],
         "dtype is a float": [d.name for d in DTYPES.values() if d.kind == "f"],
         "dtype is a 16-bit float": ["f16", "bf16"],
     }

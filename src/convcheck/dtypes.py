@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import ml_dtypes
 import numpy as np
 
-__all__ = ["DTYPES", "Dtype", "name_of"]
+__all__ = ["DTYPES", "REAL", "Dtype", "name_of"]
 
 
 @dataclass(frozen=True)
 class Dtype:
     """One element type.
 
-    ``precision`` is the number of bits p for which all integers up to 2**p are representable; ``exponents``
+    ``precision`` is the number of bits p for which all integers up to 2**p are representable, in each part of a complex
+    number; ``exponents``
     bounds the powers of two at which `operands` places floating-point values, so that products of two stay
     clear of overflow and of subnormals; ``accumulator`` is the narrowest type in which a library that
     makes no statement of its own is expected to keep the sums.
@@ -28,8 +29,13 @@ class Dtype:
 
     @property
     def kind(self) -> str:
-        """``f`` floating point, ``i`` integer."""
-        return "i" if self.numpy.kind in "iu" else "f"
+        """``f`` floating point, ``i`` integer, ``c`` complex."""
+        return {"i": "i", "u": "i", "c": "c"}.get(self.numpy.kind, "f")
+
+    @property
+    def part(self) -> np.dtype:
+        """The type of a number, or of the real and the imaginary part of a complex one."""
+        return np.dtype(f"f{self.numpy.itemsize // 2}") if self.kind == "c" else self.numpy
 
     @property
     def unit_roundoff(self) -> float:
@@ -39,12 +45,12 @@ class Dtype:
     @property
     def smallest_subnormal(self) -> float:
         """The smallest positive number; 0 for integers."""
-        return 0.0 if self.kind == "i" else float(ml_dtypes.finfo(self.numpy).smallest_subnormal)
+        return 0.0 if self.kind == "i" else float(ml_dtypes.finfo(self.part).smallest_subnormal)
 
     @property
     def largest(self) -> float:
         """The largest finite number."""
-        info = np.iinfo(self.numpy) if self.kind == "i" else ml_dtypes.finfo(self.numpy)
+        info = np.iinfo(self.numpy) if self.kind == "i" else ml_dtypes.finfo(self.part)
         return float(info.max)
 
 
@@ -60,8 +66,12 @@ DTYPES = {
         Dtype("i16", np.dtype(np.int16), 15, (0, 0), "i16"),
         Dtype("i8", np.dtype(np.int8), 7, (0, 0), "i8"),
         Dtype("u8", np.dtype(np.uint8), 8, (0, 0), "u8"),
+        Dtype("complex64", np.dtype(np.complex64), 24, (-20, 20), "complex64"),
+        Dtype("complex128", np.dtype(np.complex128), 53, (-60, 60), "complex128"),
     )
 }
+#: names of all but the complex ones
+REAL = tuple(name for name, dtype in DTYPES.items() if dtype.kind != "c")
 _NAMES = {dtype.numpy: dtype.name for dtype in DTYPES.values()}
 
 

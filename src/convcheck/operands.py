@@ -24,7 +24,7 @@ __all__ = ["FILLS", "Fill", "Operands", "make"]
 
 Array = np.ndarray[Any, Any]
 Index = tuple[int, ...]
-Points = tuple[tuple[Index, float], ...]
+Points = tuple[tuple[Index, complex], ...]
 
 
 class Operands(NamedTuple):
@@ -108,7 +108,10 @@ def make(problem: Problem, role: str, fill: Fill) -> Array:
         Shape ``problem.shapes[role]``, of the problem's dtype, in the fill's layout.
     """
     shape = problem.shapes[role]
-    values = FILLS[fill.kind](_Request(problem, role, shape, fill))
+    request = _Request(problem, role, shape, fill)
+    values = FILLS[fill.kind](request)
+    if DTYPES[problem.dtype].kind == "c" and fill.kind in _SEEDED:
+        values = values.reshape(shape) + 1j * FILLS[fill.kind](request._replace(stream=1)).reshape(shape)
     with np.errstate(over="ignore"):
         array = np.ascontiguousarray(values.reshape(shape).astype(DTYPES[problem.dtype].numpy))
     return arrange(array, fill.layout)
@@ -119,10 +122,11 @@ class _Request(NamedTuple):
     role: str
     shape: Index
     fill: Fill
+    stream: int = 0  # 1: of imaginary parts
 
     def raw(self) -> Array:
         """Uniform 64-bit words, one an element; NumPy guarantees the stream of a bit generator (NEP 19)."""
-        key = (self.fill.seed << 3) + "xwyb".index(self.role[0])
+        key = (self.stream << 100) + (self.fill.seed << 3) + "xwyb".index(self.role[0])
         return np.random.Philox(key=key).random_raw(max(1, prod(self.shape)))[: prod(self.shape)]
 
 
@@ -142,10 +146,11 @@ def _ramp(request: _Request) -> Array:
 
 def _points(request: _Request) -> Array:
     """Zero but for the points listed; those outside the shape are left out."""
-    array = np.zeros(request.shape, np.float64)
+    is_complex = any(value.imag for _, value in request.fill.points)
+    array = np.zeros(request.shape, np.complex128 if is_complex else np.float64)
     for index, value in request.fill.points:
         if len(index) == array.ndim and all(i < s for i, s in zip(index, request.shape, strict=True)):
-            array[index] = value
+            array[index] = value if is_complex else value.real
     return array
 
 
@@ -226,13 +231,17 @@ def _commas(index: Index) -> str:
     return ",".join(map(str, index))
 
 
-def _number(value: float) -> str:
-    return str(int(value)) if abs(value) < 2**53 and value == int(value) else repr(value)
+def _number(value: complex) -> str:
+    if value.imag:
+        sign = "" if np.signbit(value.imag) else "+"
+        return (f"{_number(value.real)}{sign}" if value.real else "") + f"{_number(value.imag)}j"
+    real = value.real
+    return str(int(real)) if abs(real) < 2**53 and real == int(real) else repr(real)
 
 
-def _parse_point(text: str) -> tuple[Index, float]:
+def _parse_point(text: str) -> tuple[Index, complex]:
     index, _, value = text.partition("=")
     try:
-        return tuple(map(int, index.split(","))), float(value or 1)
+        return tuple(map(int, index.split(","))), (complex if value.endswith("j") else float)(value or 1)
     except ValueError:
         raise ParseError(f"{text!r} is not a point such as '0,0,1,2=3'") from None

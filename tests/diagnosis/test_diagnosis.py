@@ -250,3 +250,26 @@ def test_describes_where_errors_lie(engine):
 def test_prints_a_sentence_a_line():
     """The words stand first."""
     assert str(Diagnosis("result negated", True, ("a detail",))) == "result negated\n  a detail"
+
+
+# -- complex numbers -------------------------------------------------------------------------------------------
+
+COMPLEX = Problem.parse("complex64 n1 g1 c1 o1 i5x6 k2x3 s1x1 p0x0 d1x1")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x, w: (x, w.conj()), "kernel conjugated"),
+        (lambda x, w: (x.conj(), w), "input conjugated"),
+        (lambda x, w: (x, w.real), "imaginary part of kernel ignored"),
+        (lambda x, w: (x.conj(), w.conj()), "result conjugated"),
+        (lambda x, w: (x, w[:, :, ::-1]), "kernel flipped along axis 0"),
+    ],
+)
+def test_names_what_is_made_of_complex_numbers(engine, change, words):
+    def apply(which, problem, operands):
+        number = DTYPES[problem.dtype].numpy
+        return contract(which, problem, *change(operands.a, operands.b), number=number)
+
+    assert diagnose(engine(apply, maps=(Map.FORWARD,)), COMPLEX).words == words

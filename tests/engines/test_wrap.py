@@ -645,3 +645,26 @@ def test_kernels_that_are_refused_are_not_asked_for():
     kernels = {space.build(seeded(number)).kernel for number in range(50)}
     assert (engine.capabilities.kernels, kernels, space.table["kernel"]) == ((3,), {(3, 3)}, ("small", "odd", "full"))
     assert "kernels: 3 along every axis" in engine.notes
+
+
+# -- complex numbers -------------------------------------------------------------------------------------------
+
+
+def test_complex_operands_are_judged_where_the_plainest_come_back_right():
+    def plain(x, w):
+        if x.dtype.kind != "c":
+            return layer(x, w)
+        real, imaginary = layer(x.real, w.real) - layer(x.imag, w.imag), layer(x.real, w.imag) + layer(x.imag, w.real)
+        return (real + 1j * imaginary).astype(x.dtype)
+
+    assert {"complex64", "complex128"} <= {*wrap(plain, ndim=1).capabilities.dtypes}
+
+
+def test_complex_operands_of_which_nothing_was_meant_are_not_judged_unless_they_are_asked_for():
+    def conjugating(x, w):
+        return layer(x, w.conj())
+
+    engine = wrap(conjugating, ndim=1)
+    assert "complex64" not in engine.capabilities.dtypes
+    assert any("complex64 (comes back as no sum of products" in note for note in engine.notes)
+    assert wrap(conjugating, ndim=1, dtypes=["complex64"]).capabilities.dtypes == ("complex64",)

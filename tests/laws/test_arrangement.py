@@ -58,3 +58,7 @@ def test_bits_tell_one_nan_from_another():
 
 def test_flat_puts_all_elements_in_a_row():
     assert flat(ARRAY[0], [7]).tolist() == [0, 1, 2, 3, 4, 5, 7]
+
+
+def test_the_bits_of_complex_numbers_are_those_of_both_parts():
+    assert bits(np.array([1 + 2j], np.complex64)).tolist() == np.array([1, 2], np.float32).view("u4").tolist()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from convcheck.conditions import smallest_condition
+from convcheck.diagnosis.complexes import complex_words
 from convcheck.diagnosis.evidence import Observation, call, observe, observe_all, work
 from convcheck.diagnosis.manners import equal, misread, written
 from convcheck.diagnosis.mistakes import Scope
@@ -16,6 +17,7 @@ from convcheck.diagnosis.nearby import enlarged, templates
 from convcheck.diagnosis.precision import lost_bits, probed
 from convcheck.diagnosis.search import Explanation, explain, explains
 from convcheck.diagnosis.triples import where_wrong, wrong_triples
+from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Conv, Engine
 from convcheck.errors import UnsupportedError
 from convcheck.problem import Map, Problem
@@ -58,6 +60,8 @@ def diagnose(engine: Engine, problem: Problem, which: Map = Map.FORWARD) -> Diag
 
 
 def _diagnose(conv: Conv, problem: Problem) -> Diagnosis:
+    if DTYPES[problem.dtype].kind == "c":
+        return _of_complex(conv, problem)
     observations = list(_observations(conv, problem))
     if not observations:
         lacking = conv.engine.capabilities.admits(problem)
@@ -68,6 +72,16 @@ def _diagnose(conv: Conv, problem: Problem) -> Diagnosis:
         rest = _elsewhere(conv, wrong, observations)
         return Diagnosis(f"{raised[0].error} on {raised[0].problem}", known=True, details=rest)
     return _explained(conv, wrong, observations) if wrong else _beyond(conv, observations[0].problem)
+
+
+def _of_complex(conv: Conv, problem: Problem) -> Diagnosis:
+    """What is made of complex numbers, else what is made of real ones."""
+    if words := complex_words(conv, problem):
+        return Diagnosis(words, known=True)
+    dtype = DTYPES[problem.dtype].part.name.replace("float", "f")
+    if dtype in conv.engine.capabilities.dtypes:
+        return _diagnose(conv, problem.replace(dtype=dtype))
+    return Diagnosis("no known mistake in complex numbers explains it", known=False)
 
 
 def _elsewhere(conv: Conv, wrong: Sequence[Observation], observations: Sequence[Observation]) -> tuple[str, ...]:

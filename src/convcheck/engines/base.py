@@ -177,9 +177,11 @@ class Conv:
         """Error that one result may carry: 0 where the operands are certified exact, else the bound of `expect`.
 
         ``summed`` says that the law adds results up, so that each must be exact in the output's own type too;
-        ``copies`` that every result is one product by 1, which no direct engine rounds.
+        ``copies`` that every result is one product by 1, which no direct engine rounds (but, of complex numbers, one
+        that takes the imaginary part from a product of sums).
         """
-        if copies and not (self.numerics.normwise or self.numerics.rounds(problem.dtype)):
+        is_complex = DTYPES[problem.dtype].kind == "c"
+        if copies and not (is_complex or self.numerics.normwise or self.numerics.rounds(problem.dtype)):
             return 0.0
         if is_exact(self.map, problem, operands, self.numerics, stored=summed):
             return 0.0

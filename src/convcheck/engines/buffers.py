@@ -22,7 +22,7 @@ def poisoned(which: Map, problem: Any) -> Array:
     """
     shape = problem.shapes[which.result] if isinstance(problem, Problem) else (1,) * (2 + problem.ndim)
     dtype = DTYPES[problem.dtype]
-    poison = np.nan if dtype.kind == "f" else telltale(dtype.numpy.itemsize)
+    poison = np.nan if dtype.kind != "i" else telltale(dtype.numpy.itemsize)
     return np.full(shape, poison, dtype.numpy)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from convcheck.claim import Claim
-from convcheck.dtypes import DTYPES
+from convcheck.dtypes import DTYPES, REAL
 from convcheck.engines.base import Conv
 from convcheck.laws.arrangement import flip, spatial, wide
 from convcheck.laws.law import ALL_MAPS, Law, floating
@@ -195,5 +195,12 @@ LAWS = (
         direct=True,
     ),
     Law(mass, CHAPTER, holds=_plain, needs=_PLAIN, fills="strict", work=20_000),
-    Law(convolution_theorem, CHAPTER, holds=_plain, needs=_PLAIN, fills="tiny", work=20_000),
+    Law(
+        convolution_theorem,
+        CHAPTER,
+        holds=lambda p: _plain(p) and p.dtype in REAL,
+        needs=_PLAIN | {"dtype": (*_FLOATS, "integer")},
+        fills="tiny",
+        work=20_000,
+    ),
 )

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from convcheck.dtypes import DTYPES
 from convcheck.problem import Problem
 
-__all__ = ["bits", "flat", "flip", "pad", "spatial", "stuff", "subsample", "wide"]
+__all__ = ["bits", "flat", "flip", "pad", "spatial", "stuff", "subsample", "wide", "wide_number"]
 
 Array = np.ndarray[Any, Any]
 
@@ -45,12 +46,19 @@ def pad(array: Array, problem: Problem, mode: Any = "constant") -> Array:
 
 def wide(array: Array) -> Array:
     """Return the values in the widest type of their kind, so that a law's own sums do not round."""
-    return array.astype(np.int64 if array.dtype.kind in "iu" else np.longdouble)
+    number = {"i": np.int64, "u": np.int64, "c": np.clongdouble}.get(array.dtype.kind, np.longdouble)
+    return array.astype(number)
+
+
+def wide_number(problem: Problem) -> Any:
+    """Return the widest type in which other libraries compute with a problem's numbers."""
+    return {"i": np.int64, "c": np.complex128}.get(DTYPES[problem.dtype].kind, np.float64)
 
 
 def bits(array: Array) -> Array:
-    """Elements as unsigned integers of their bit patterns."""
-    return np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}")
+    """Elements, or the two parts of each, as unsigned integers of their bit patterns."""
+    parts = 2 if array.dtype.kind == "c" else 1
+    return np.ascontiguousarray(array).view(f"u{array.dtype.itemsize // parts}")
 
 
 def flat(*arrays: Array) -> Array:

@@ -138,8 +138,8 @@ def _others(conv: Conv, problem: Problem, operands: Operands) -> Iterator[tuple[
     if dtype and dtype != "u8" and problem.dtype != "u8":
         number = DTYPES[dtype].numpy
         # no shorter float holds these: what is left of a shorter dtype's call shows
-        telling = 1 + 2.0 ** -(3 * DTYPES[dtype].precision // 4) if kind == "f" else 1
-        values = operands.changed(lambda array: (np.sign(array.astype(np.float64)) * telling).astype(number))
+        telling = 1 if kind == "i" else 1 + 2.0 ** -(3 * DTYPES[dtype].precision // 4)
+        values = operands.changed(lambda array: (np.sign(array.real.astype(np.float64)) * telling).astype(number))
         yield problem.replace(dtype=dtype), values
 
 

@@ -14,8 +14,8 @@ from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Capabilities, Conv
 from convcheck.errors import UnsupportedError
-from convcheck.laws.arrangement import pad, stuff, subsample
-from convcheck.laws.law import ALL_MAPS, OWN_MAPS, SECONDS, Law, floating
+from convcheck.laws.arrangement import pad, stuff, subsample, wide_number
+from convcheck.laws.law import ALL_MAPS, OWN_MAPS, SECONDS, Law, floating, inexact
 from convcheck.operands import Operands
 from convcheck.problem import Problem
 from convcheck.reference.impulses import certify
@@ -67,8 +67,8 @@ def agrees_with_scipy(conv: Conv, problem: Problem, operands: Operands) -> Claim
     if _scipy_products(problem) > 3_000_000:  # seconds
         raise UnsupportedError("too large for SciPy, which knows neither stride nor dilation")
     per_group = problem.filters_per_group, problem.channels_per_group
-    number = np.int64 if problem.dtype.startswith(("i", "u")) else np.float64
-    x, w = operands.a.astype(number), stuff(operands.b, problem.dilation).astype(number)
+    number = wide_number(problem)
+    x, w = operands.a.astype(number), stuff(operands.b, problem.dilation).astype(number).conj()  # SciPy takes it back
     mode, window = _scipy_window(problem)
     full = np.zeros((*problem.shapes["y"][:2], *(len(range(*s.indices(10**9))) for s in window)), number)
     for n, o, c in np.ndindex(problem.batch, problem.filters, per_group[1]):
@@ -113,13 +113,12 @@ def agrees_with_torch(conv: Conv, problem: Problem, operands: Operands) -> Claim
     """corr(x, w) = torch.nn.functional.conv{1,2,3}d(x, w), on the CPU and, where there is one, on CUDA without TF32."""
     import torch
 
-    whole = problem.dtype.startswith(("i", "u"))
     x, w, b = (
-        None if array is None else torch.from_numpy(np.array(array, np.int64 if whole else np.float64))
+        None if array is None else torch.from_numpy(np.array(array, wide_number(problem)))
         for array in (pad(operands.a, problem), operands.b, operands.bias)
     )
     function = getattr(torch.nn.functional, f"conv{problem.ndim}d")
-    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() and not whole else [])]
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() and DTYPES[problem.dtype].kind == "f" else [])]
     with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         results = [
             function(
@@ -179,10 +178,11 @@ def _small_problems(offered: Capabilities) -> Iterator[Problem]:
 #: multiply-adds, which the engine's own limit bounds
 LARGE = 1_000_000
 _FLOATS = {"dtype": ("f32", "f64", "f16", "bf16")}
+_INEXACT = {"dtype": ("f32", "f64", "f16", "bf16", "complex")}
 LAWS = (
     Law(output_size, CHAPTER, maps=OWN_MAPS, own=True, valueless=True),
     Law(definition, CHAPTER, maps=ALL_MAPS, work=LARGE),
-    Law(accuracy, CHAPTER, maps=ALL_MAPS, work=LARGE, fills="float", needs=_FLOATS, holds=floating),
+    Law(accuracy, CHAPTER, maps=ALL_MAPS, work=LARGE, fills="float", needs=_INEXACT, holds=inexact),
     Law(
         accumulator,
         CHAPTER,

@@ -14,7 +14,7 @@ from convcheck.engines.modes import CLAIMS
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
-__all__ = ["ALL_MAPS", "MINUTES", "OWN_MAPS", "SECONDS", "Law", "floating"]
+__all__ = ["ALL_MAPS", "MINUTES", "OWN_MAPS", "SECONDS", "Law", "floating", "inexact"]
 
 ALL_MAPS = tuple(Map)
 #: maps that a call of a target may compute: a convolution, or a transposed one
@@ -25,6 +25,11 @@ SECONDS, MINUTES = "seconds", "minutes"
 def floating(problem: Problem) -> bool:
     """Whether a problem is one of floating-point operands."""
     return DTYPES[problem.dtype].kind == "f"
+
+
+def inexact(problem: Problem) -> bool:
+    """Whether a problem's operands, real or complex, are rounded."""
+    return DTYPES[problem.dtype].kind in "fc"
 
 
 @dataclass(frozen=True)

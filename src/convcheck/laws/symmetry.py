@@ -9,7 +9,7 @@ import numpy as np
 
 from convcheck.claim import Claim
 from convcheck.engines.base import Conv
-from convcheck.laws.arrangement import flip, pad, spatial, subsample
+from convcheck.laws.arrangement import flip, pad, spatial, subsample, wide_number
 from convcheck.laws.law import ALL_MAPS, SECONDS, Law
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
@@ -24,7 +24,7 @@ def flip_relates(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """corr(x, flip(w)) = convolution(x, w), by scipy.signal.convolve, channel by channel."""
     from scipy.signal import convolve
 
-    number = np.int64 if problem.dtype.startswith(("i", "u")) else np.float64
+    number = wide_number(problem)
     x, w = pad(operands.a, problem).astype(number), operands.b.astype(number)
     dense = np.zeros((*problem.shapes["y"][:2], *_lengths(x, w)), number)
     for n, o, c in np.ndindex(problem.batch, problem.filters, problem.channels_per_group):

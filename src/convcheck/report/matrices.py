@@ -23,8 +23,11 @@ GAP = "   "
 
 def number(value: Any) -> str:
     """Write a whole number without a point, any other with the digits that tell it from its neighbours."""
-    if isinstance(value, bool | np.bool_ | complex | np.complexfloating):
+    if isinstance(value, bool | np.bool_):
         return str(value)
+    if isinstance(value, complex | np.complexfloating):
+        sign = "" if np.signbit(value.imag) else "+"
+        return f"{number(value.real)}{sign}{number(value.imag)}j"
     if not np.isfinite(float(value)) or float(value) != int(value) or abs(value) > WHOLE:
         return str(value)
     whole = str(int(value))

@@ -41,7 +41,7 @@ def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The type in which sums are kept: the own one, but float32 for shorter floats and int64 for integers."""
     if dtype.kind in "iu":
         return np.dtype(np.int64)
-    return dtype if dtype in (np.float32, np.float64) else np.dtype(np.float32)
+    return dtype if dtype.kind == "c" or dtype in (np.float32, np.float64) else np.dtype(np.float32)
 
 
 def products(call: Call, left: Array, right: Array) -> Array:

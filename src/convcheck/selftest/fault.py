@@ -8,24 +8,29 @@ from typing import Any
 
 import numpy as np
 
-from convcheck.dtypes import DTYPES
+from convcheck.dtypes import REAL
 from convcheck.engines.base import FEATURES, Capabilities, Engine
 from convcheck.operands import Operands
 from convcheck.problem import Map
 from convcheck.selftest.base import BASE
 
-__all__ = ["EVERYTHING", "KINDS", "Apply", "Fault", "plant", "plant_apply"]
+__all__ = ["COMPLEX", "EVERYTHING", "KINDS", "Apply", "Fault", "plant", "plant_apply"]
 
 Array = np.ndarray[Any, Any]
 Apply = Callable[[Map, Any, Operands], Array]
 
 KINDS = (
     "index", "padding", "stride", "dilation", "groups", "channels", "batch", "bias", "dtype", "arithmetic",
-    "special values", "size-dependent", "state", "memory", "contract", "gradient", "transposed", "layer", "mode",
+    "complex", "special values", "size-dependent", "state", "memory", "contract", "gradient", "transposed", "layer",
+    "mode",
 )  # fmt: skip
 
 #: what an engine without gaps takes, forwards only
-EVERYTHING = Capabilities((1, 2, 3), tuple(DTYPES), frozenset(FEATURES), (Map.FORWARD,), work_limit=50_000)
+EVERYTHING = Capabilities((1, 2, 3), REAL, frozenset(FEATURES), (Map.FORWARD,), work_limit=50_000)
+
+
+#: what an engine for complex numbers takes
+COMPLEX = ("f64", "complex64", "complex128")
 
 
 @dataclass(frozen=True)

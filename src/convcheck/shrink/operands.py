@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import isnan, prod
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -51,10 +51,15 @@ def _operand_move(fills_of: Callable[[Case, int], Iterator[Fill]]) -> Callable[[
 
 def representable(fill: Fill, dtype: str) -> bool:
     """Whether a dtype holds the numbers of a fill exactly: a law about exact operands speaks of no others."""
-    number = DTYPES[dtype].numpy
     if fill.kind == "points":
-        return all(isnan(value) or float(np.array(value).astype(number)) == value for _, value in fill.points)
+        return all(np.isnan(value) or _holds(dtype, value) for _, value in fill.points)
     return fill.limit <= 1 << DTYPES[dtype].precision
+
+
+def _holds(dtype: str, value: complex) -> bool:
+    number = DTYPES[dtype].part
+    kept = complex(*(float(np.array(part).astype(number)) for part in (value.real, value.imag)))
+    return kept == value and (not value.imag or DTYPES[dtype].kind == "c")
 
 
 def _plainer_fills(case: Case, number: int) -> Iterator[Fill]:
@@ -84,7 +89,8 @@ def _listed(case: Case, number: int) -> Fill:
     fill, role = case.fills[number], case.roles[number]
     array = make(case.problem, role, fill.replace(layout="contiguous"))
     where = zip(*np.nonzero(array), strict=True)
-    points = tuple((tuple(map(int, index)), float(array[index])) for index in where)
+    value = complex if array.dtype.kind == "c" else float
+    points = tuple((tuple(map(int, index)), value(array[index])) for index in where)
     return Fill("points", points=points, layout=fill.layout)
 
 
@@ -104,20 +110,36 @@ def _smaller_values(case: Case, number: int) -> Iterator[Fill]:
     if len(fill.points) > FEW:
         return
     for which, (index, value) in enumerate(fill.points):
-        for less in (*_TELLING, float(np.trunc(value / 2)), float(np.trunc(value))):
-            if 0 < abs(less) < abs(value) or (less == 1 and value == -1):
+        for less in _smaller(value):
+            if 0 < abs(less) < abs(value) or (abs(less) == 1 == abs(value)):
                 yield fill.replace(points=_put(fill.points, which, (index, less)))
+
+
+def _smaller(value: complex) -> tuple[complex, ...]:
+    """Smaller numbers: of a complex one each part alone, and both smaller."""
+    if not value.imag:
+        return (*_TELLING, float(np.trunc(value.real / 2)), float(np.trunc(value.real)))
+    half = complex(np.trunc(value.real / 2), np.trunc(value.imag / 2))
+    return (*_TELLING, 1j, 1 + 1j, value.real, complex(0, value.imag), half)
 
 
 def _put(values: tuple[Any, ...], number: int, value: Any) -> tuple[Any, ...]:
     return (*values[:number], value, *values[number + 1 :])
 
 
+def _size(value: complex) -> float:
+    """Magnitude of a value, small and positive before others."""
+    if np.isnan(value):
+        return 2.0**20
+    parts = [part for part in (value.real, value.imag) if part]
+    return sum(min(abs(part), 2.0**20) + (part < 0) / 2 for part in parts) + bool(value.imag) / 4
+
+
 def fill_order(fill: Fill) -> float:
     """Plainness of a fill: few points, then constant, ramp, integers, floats; a plain layout before others."""
     kinds = ("zeros", "ones", "ramp", "dense", "paired", "opposed", "positive", "normal", "wide")
     if fill.kind == "points":
-        size = sum(2.0**20 if isnan(v) else min(abs(v), 2.0**20) + (v < 0) / 2 for _, v in fill.points)
+        size = sum(map(_size, (value for _, value in fill.points)))
         order = 10 * len(fill.points) + size / (1 + size)
     else:
         order = (

@@ -9,7 +9,7 @@ from math import prod
 from convcheck.engines.base import Capabilities
 from convcheck.problem import Map, Problem, same_padding
 from convcheck.space.choose import Chooser
-from convcheck.space.table import COUNTS, INTEGERS, KERNELS, VECTORS
+from convcheck.space.table import COUNTS, DTYPES_OF, KERNELS, VECTORS
 
 __all__ = ["Builder"]
 
@@ -54,9 +54,8 @@ class Builder:
         return name == "same-lower" or (name == "same" and "same-padding" in features), name == "same-lower"
 
     def _dtype(self) -> str:
-        if self.cls["dtype"] != "integer":
-            return self.cls["dtype"]
-        return self.choose.pick([name for name in INTEGERS if name in self.offered.dtypes])
+        among = DTYPES_OF[self.cls["dtype"]]
+        return self.choose.pick([name for name in among if name in self.offered.dtypes]) if among[1:] else among[0]
 
     def _kernel(self, ndim: int) -> Sizes:
         pick, name = self.choose.pick, self.cls["kernel"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import prod
 
 from convcheck.problem import Problem
-from convcheck.space.table import COUNTS, INTEGERS, VECTORS
+from convcheck.space.table import COUNTS, DTYPES_OF, VECTORS
 
 __all__ = ["classify"]
 
@@ -79,9 +79,10 @@ def _size_class(p: Problem) -> str:
     return "tiny" if prod(p.output) <= 16 else "narrow"
 
 
+_DTYPE_CLASS = {dtype: name for name, dtypes in DTYPES_OF.items() for dtype in dtypes}
 _RULES: dict[str, Callable[[Problem], str]] = {
     "ndim": lambda p: str(p.ndim),
-    "dtype": lambda p: "integer" if p.dtype in INTEGERS else p.dtype,
+    "dtype": lambda p: _DTYPE_CLASS[p.dtype],
     "batch": lambda p: "one" if p.batch == 1 else "several",
     "channels": lambda p: _count_class(p.channels_per_group),
     "filters": lambda p: _count_class(p.filters_per_group),

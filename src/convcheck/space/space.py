@@ -11,7 +11,7 @@ from convcheck.engines.base import Capabilities
 from convcheck.problem import Map, Problem
 from convcheck.space.build import Builder
 from convcheck.space.choose import Chooser
-from convcheck.space.table import CLASSES, GRADIENTS, INTEGERS, KERNELS, NEEDS, WEIGHTS
+from convcheck.space.table import CLASSES, DTYPES_OF, GRADIENTS, KERNELS, NEEDS, WEIGHTS
 
 __all__ = ["Space"]
 
@@ -51,7 +51,7 @@ class Space:
         offered = self.capabilities
         if parameter == "ndim" and int(name) not in offered.ndims:
             return False
-        if parameter == "dtype" and not (set(INTEGERS if name == "integer" else (name,)) & set(offered.dtypes)):
+        if parameter == "dtype" and not ({*DTYPES_OF[name]} & {*offered.dtypes}):
             return False
         if parameter == "kernel" and offered.kernels and not self._has_kernel(name):
             return False

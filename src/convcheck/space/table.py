@@ -10,7 +10,18 @@ from collections.abc import Mapping
 
 from convcheck.dtypes import DTYPES
 
-__all__ = ["CLASSES", "COUNTS", "GRADIENTS", "INTEGERS", "KERNELS", "NEEDS", "VECTORS", "WEIGHTS", "impossible"]
+__all__ = [
+    "CLASSES",
+    "COUNTS",
+    "DTYPES_OF",
+    "GRADIENTS",
+    "INTEGERS",
+    "KERNELS",
+    "NEEDS",
+    "VECTORS",
+    "WEIGHTS",
+    "impossible",
+]
 
 #: padding by a name, which stands for what keeps sizes
 _SAME = ("same", "same-lower", "same-strided")
@@ -18,7 +29,7 @@ _SAME = ("same", "same-lower", "same-strided")
 #: classes by parameter, simplest first; a class that needs a feature of the engine is listed in `NEEDS`
 CLASSES: dict[str, tuple[str, ...]] = {
     "ndim": ("1", "2", "3"),
-    "dtype": ("f32", "f64", "f16", "bf16", "integer"),
+    "dtype": ("f32", "f64", "f16", "bf16", "integer", "complex"),
     "batch": ("one", "several"),
     "channels": ("one", "few", "odd", "vector", "around", "wide"),
     "filters": ("one", "few", "odd", "vector", "around", "wide"),
@@ -49,6 +60,12 @@ NEEDS: dict[tuple[str, str], tuple[str, ...]] = {
 }
 
 INTEGERS = tuple(name for name, dtype in DTYPES.items() if dtype.kind == "i")
+#: the dtypes that a class stands for
+DTYPES_OF: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name, dtype in DTYPES.items() if dtype.kind == "f"},
+    "integer": INTEGERS,
+    "complex": tuple(name for name, dtype in DTYPES.items() if dtype.kind == "c"),
+}
 
 #: how many channels or filters a group has, by class
 COUNTS: dict[str, tuple[int, ...]] = {

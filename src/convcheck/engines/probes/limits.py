@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+
 from convcheck.dtypes import DTYPES
 from convcheck.engines.probes.asking import Asking, on_axes, plain_operands
 from convcheck.problem import Problem
+from convcheck.reference.maps import contract
 
 __all__ = ["settle_dtypes", "settle_kernels", "settle_work"]
 
@@ -22,12 +25,14 @@ def settle_dtypes(asking: Asking, problem: Problem, ndims: tuple[int, ...], note
     """
     kept, promoted = [], []
     strict = ("f64", "f32", "f16", "bf16") if asking.caller.kind.name == "torch" else ("f64", "f32")
-    for dtype in ("f32", "f64", "f16", "bf16", "i64", "i32", "i16", "i8", "u8"):
+    for dtype in ("f32", "f64", "f16", "bf16", "i64", "i32", "i16", "i8", "u8", "complex64", "complex128"):
         found = [y for n in ndims if (y := asking.call(on_axes(problem, n).replace(dtype=dtype))) is not None]
         if len(found) < len(ndims):
             continue
         others = [str(y.dtype) for y in found if y.dtype != DTYPES[dtype].numpy]
-        if not others or dtype in strict:
+        if DTYPES[dtype].kind == "c" and not others and not _multiplies(asking, on_axes(problem, ndims[0]), dtype):
+            promoted.append(f"{dtype} (comes back as no sum of products; dtype {dtype} asks for it)")
+        elif not others or dtype in strict:
             kept.append(dtype)
         else:
             promoted.append(f"{dtype} (comes back as {others[0]})")
@@ -35,6 +40,14 @@ def settle_dtypes(asking: Asking, problem: Problem, ndims: tuple[int, ...], note
     if promoted:
         notes.append("dtypes not judged: " + ", ".join(promoted))
     return tuple(kept) or (problem.dtype,)
+
+
+def _multiplies(asking: Asking, problem: Problem, dtype: str) -> bool:
+    """Whether the plainest complex problem comes back as it should: many drop imaginary parts, or conjugate kernels."""
+    which, asked = asking.caller.primary, problem.replace(dtype=dtype)
+    operands = plain_operands(which, asked)
+    result, expected = asking.call(asked, operands), contract(which, asked, *operands, number=np.complex128)
+    return result is not None and result.shape == expected.shape and bool(np.all(np.abs(result - expected) < 0.5))
 
 
 def settle_kernels(asking: Asking, problem: Problem, notes: list[str]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from convcheck.engines.base import Engine
 from convcheck.problem import Map
 from convcheck.selftest.base import BASE, accumulator, products, store
 from convcheck.selftest.call import Call
-from convcheck.selftest.fault import EVERYTHING
+from convcheck.selftest.fault import COMPLEX, EVERYTHING
 from convcheck.selftest.faults.values import in_pieces, narrowed, rounded
 
 __all__ = ["ENGINES"]
@@ -55,6 +55,15 @@ def _kahan(call: Call, left: Array, right: Array) -> Array:
         new = total + corrected
         total, lost = new, (new - total) - corrected
     return np.asarray(total)
+
+
+def _three_products(call: Call, left: Array, right: Array) -> Array:
+    """Take the imaginary parts from (a + b) (c + d): three real products instead of four (Higham, section 23.2.4)."""
+    if call.dtype.kind != "c":
+        return products(call, left, right)
+    real, imaginary = np.matmul(left.real, right.real), np.matmul(left.imag, right.imag)
+    both = np.matmul(left.real + left.imag, right.real + right.imag)
+    return np.asarray((real - imaginary) + 1j * (both - real - imaginary))
 
 
 def _by_size(call: Call, left: Array, right: Array) -> Array:
@@ -123,6 +132,8 @@ ENGINES: tuple[Engine, ...] = (
         maps=tuple(Map),
     ),
     _engine("summed-in-twice-the-precision", _compensated, work_limit=TERM_BY_TERM),
+    _engine("complex-of-four-products", products, dtypes=COMPLEX),
+    _engine("complex-of-three-products", _three_products, dtypes=COMPLEX),
     Engine("bias-added-to-the-stored-sum", EVERYTHING, BASE.replace(store=_added_to_the_stored_sum)),
     _engine("partial-sums-of-16-in-f32", in_pieces(("float32", "float16", "bfloat16"), 16, np.float32)),
     _engine(
