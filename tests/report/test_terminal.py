@@ -114,3 +114,10 @@ def test_the_replay_command_is_quoted_for_a_shell():
     command = replay_with("my ops:conv2d", ["--ndim", "2"])(violated().violation.case)
     assert command.startswith("convcheck replay 'my ops:conv2d' 'definition f32 ")
     assert command.endswith("' --ndim 2")
+
+
+def test_the_options_of_a_run_are_words_that_can_be_copied():
+    text = "\n".join(
+        line.plain for line in report_lines(report(), 100, lambda _: "", ["--dtype", "f32", "--ndim", "2"])
+    )
+    assert "seed 0, --dtype f32 --ndim 2" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from rich.text import Text
@@ -46,7 +47,7 @@ def _head(report: Results, width: int, options: Sequence[str]) -> Iterator[Text]
     """Target, profile, versions, and what was inferred of the target."""
     yield Text(report.target, "bold")
     yield from labelled("versions", ", ".join(report.versions), width)
-    what = [f"profile {report.profile}", f"seed {report.seed}", *options]
+    what = [f"profile {report.profile}", f"seed {report.seed}", *([shlex.join(options)] if options else [])]
     yield from labelled("run", ", ".join(what), width)
     for i, note in enumerate(report.notes):
         yield from labelled("inferred" if i == 0 else "", note, width)
