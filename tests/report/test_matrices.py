@@ -24,7 +24,7 @@ from convcheck.report.matrices import Block, beside, blocks, is_small, number
         (np.int64(-(2**62)), str(-(2**62))),
         (np.longdouble(1) / 3, str(np.longdouble(1) / 3)),
         (2**70, str(2**70)),
-        (np.complex128(1 + 2j), "(1+2j)"),
+        (np.complex128(1 + 2j), "1+2j"),
         (np.True_, "True"),
     ],
 )
