@@ -22,6 +22,11 @@ def test_every_script_is_listed():
     assert [path.name for path in FOUND.glob("*.py") if f"]({path.name})" not in listed] == []
 
 
+def test_torch_keeps_a_nan_in_its_column_in_float32():
+    torch = pytest.importorskip("torch")
+    assert load("torch_bf16_nan_beside").columns_with_nan(torch.float32) == [1]
+
+
 def test_torch_refuses_a_dilation_of_0_for_one_image_and_accepts_it_for_two():
     torch = pytest.importorskip("torch")
     if not torch.backends.mkldnn.is_available() or torch.__version__ < "2.13":
