@@ -209,6 +209,17 @@ def test_a_run_of_nothing_but_zeros_is_vacuous():
     assert run(laws=("survives",), offered=Capabilities((1,), ("f32",)), profile=FEW.replace(random=0)).vacuous
 
 
+def test_a_run_that_judges_no_values_of_those_it_asked_for_is_vacuous():
+    def refusing(which, problem, operands):
+        if problem.is_valid:
+            raise NotImplementedError("no values")
+        raise ValueError(problem)
+
+    report = run(refusing, laws=("definition", "rejects-invalid"))
+    assert result_of(report, "rejects-invalid").nontrivial > 0
+    assert report.exit_code == 3
+
+
 # -- reproducibility, progress and time ------------------------------------------------------------------------
 
 

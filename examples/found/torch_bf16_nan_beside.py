@@ -2,7 +2,7 @@
 
 Found by the law local in torch 2.13.0, on a CPU with AVX512_BF16. There oneDNN multiplies bfloat16 in pairs: where the
 number of taps is odd, the one that is missing from the last pair is a weight of zero, by which it multiplies whatever
-lies beside the image's element; zero times NaN is NaN. https://github.com/pytorch/pytorch/issues/157237 tells of the like.
+lies beside the image's element; zero times NaN is NaN. https://github.com/pytorch/pytorch/issues/157237 tells of more.
 
     convcheck replay torch.nn.functional:conv2d
         'local bf16 n1 g1 c1 o1 i1x3 k2x1 s1x1 p1x0 d1x1 x=zeros w=zeros'

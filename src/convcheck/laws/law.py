@@ -45,7 +45,8 @@ class Law:
     library. ``own`` laws speak of the target's own call only, ``derived`` ones of its derivatives only, of which
     ``offers`` names what the law needs (`convcheck.engines.derivatives`). ``modes`` are those of an engine that the law
     speaks of (`convcheck.engines.modes.CLAIMS`); ``takes`` says what a law takes beside its cases:
-    `SECONDS`, to load a library, or `MINUTES`. ``valueless`` laws speak of shapes and types alone.
+    `SECONDS`, to load a library, or `MINUTES`. ``valueless`` laws speak of shapes and types alone,
+    and those ``beside_values`` of what a call refuses or leaves behind.
     """
 
     check: Callable[[Conv, Problem, Operands], Claim]
@@ -66,11 +67,17 @@ class Law:
     few: int = 0
     takes: str = ""
     valueless: bool = False
+    beside_values: bool = False
 
     @property
     def name(self) -> str:
         """What a person calls it: kebab-case."""
         return self.check.__name__.replace("_", "-")
+
+    @property
+    def of_values(self) -> bool:
+        """Whether it speaks of the values that a valid call returns."""
+        return not (self.valueless or self.beside_values)
 
     def maps_of(self, offered: Capabilities) -> tuple[Map, ...]:
         """Maps of an engine that the law speaks of."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from convcheck.cases import Case
+from convcheck.laws import BY_NAME
 
 __all__ = ["LawResult", "Results", "Violation"]
 
@@ -90,8 +91,9 @@ class Results:
 
     @property
     def vacuous(self) -> bool:
-        """Whether nothing, or nothing but zeros, was judged."""
-        return not any(result.nontrivial for result in self.results)
+        """Whether nothing, or nothing but zeros, was judged by the laws about values that had cases, if any had."""
+        telling = [r for r in self.results if (r.judged or r.skipped) and r.law in BY_NAME and BY_NAME[r.law].of_values]
+        return not any(result.nontrivial for result in telling or self.results)
 
     @property
     def ok(self) -> bool:
