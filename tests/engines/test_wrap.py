@@ -310,6 +310,81 @@ def test_same_with_a_stride_is_left_out_where_it_means_something_else():
     assert "strided-same" not in features(padded_before)
 
 
+# -- how functions are written ---------------------------------------------------------------------------------
+
+
+def textbook(x, w, stride=1, padding=0):
+    """Ints alone, of which the sizes are computed."""
+    _ = (x.shape[2] + 2 * padding - w.shape[2]) // stride
+    return layer(x, w, stride=stride, padding=padding)
+
+
+def all_required(x, w, b, stride, pad):
+    return textbook(x, w, stride, pad) + b.reshape(-1, 1, 1)
+
+
+def padded_by_default(x, w, stride=2, padding=1):
+    return textbook(x, w, stride, padding)
+
+
+def padded_as_onnx(x, w, strides=(1, 1), pads=(0, 0, 0, 0)):
+    return layer(x, w, stride=strides, padding=[(pads[0], pads[2]), (pads[1], pads[3])])
+
+
+def with_a_cache(x, w, stride=1, padding=0):
+    return textbook(x, w, stride, padding), (x, w)
+
+
+def full_by_default(x, w, padding="full"):
+    if padding == "full":
+        return layer(x, w, padding=[(k - 1, k - 1) for k in w.shape[2:]])
+    if padding != "valid":
+        raise ValueError(padding)
+    return layer(x, w)
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (textbook, {"stride", "padding"}),
+        (all_required, {"stride", "padding", "bias"}),
+        (padded_by_default, {"stride", "padding"}),
+        (padded_as_onnx, {"stride", "unequal-stride", "padding", "unequal-padding", "two-sided-padding"}),
+        (with_a_cache, {"stride", "padding"}),
+        (full_by_default, set()),
+    ],
+)
+def test_functions_are_called_as_they_are_written(function, expected):
+    engine = wrap(function, ndim=2)
+    assert engine.capabilities.features == PLAIN | expected
+    for line in ("i5x5 k2x2", "i5x5 k3x3 s2x2", "i5x5 k3x3 p1x1", "i4x4 k3x3 s2x2 p1x1"):
+        problem = Problem.parse(line)
+        if engine.capabilities.admits(problem):
+            continue
+        x, w = (make(problem, role, Fill("dense", 9)) for role in "xw")
+        assert Conv(engine)(problem, x, w).tolist() == contract(Map.FORWARD, problem, x, w).tolist()
+
+
+@pytest.mark.parametrize("dtype", ["f16", "i32", "u8"])
+def test_a_function_that_takes_one_rare_type_is_found(dtype):
+    def picky(x, w):
+        dtype_of = DTYPES[dtype].numpy
+        if x.dtype != dtype_of:
+            raise TypeError(x.dtype)
+        return layer(x.astype(np.float64), w.astype(np.float64)).astype(dtype_of)
+
+    assert wrap(picky, ndim=2).capabilities.dtypes == (dtype,)
+
+
+def test_bfloat16_is_not_judged_where_a_numpy_function_takes_it_for_an_integer():
+    def unaware(x, w):
+        return layer(x, w) if x.dtype.kind == "f" else layer(x.astype(np.int64), w.astype(np.int64)).astype(x.dtype)
+
+    engine = wrap(unaware, ndim=1)
+    assert "bf16" not in engine.capabilities.dtypes
+    assert any("bf16 (comes back as no sum of products" in note for note in engine.notes)
+
+
 def test_a_plain_problem_leaves_the_function_to_its_own_defaults():
     def stubborn(x, w, stride=None, padding=None):
         return layer(x, w, stride=stride or 1, padding=padding or 0)

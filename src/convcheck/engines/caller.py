@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from convcheck.dtypes import DTYPES
 from convcheck.engines.arrays import ArrayKind, as_numpy
 from convcheck.engines.buffers import has_its_turn, poisoned
 from convcheck.engines.signature import Signature
@@ -26,8 +27,10 @@ class Caller:
     """How a function is called: with which arrays, in which style, and each parameter in which form.
 
     ``forms`` says, by parameter, whether it is given as a ``tuple`` (one entry an axis), an ``int`` (the same for
-    every axis), ``pairs`` ((low, high) an axis) or a ``name`` alone; and what padding is called that keeps sizes
-    (``same``, ``lower``), or adds nothing (``none``: at odd sizes, where numbers are taken too).
+    every axis), ``pairs`` ((low, high) an axis), ``flat`` (the low ends, then the high ones, as ONNX has it) or a
+    ``name`` alone; what padding is called that keeps sizes (``same``, ``lower``), or adds nothing (``none``: at odd
+    sizes, where numbers are taken too); and that the ``result`` is the ``first`` of a tuple. ``told`` calls say
+    everything, also what says nothing.
     """
 
     function: Callable[..., Any]
@@ -35,6 +38,7 @@ class Caller:
     kind: ArrayKind
     style: str
     forms: dict[str, str]
+    told: bool = False
 
     @property
     def primary(self) -> Map:
@@ -47,8 +51,10 @@ class Caller:
         ``buffered`` calls give it an output buffer also where it needs none.
         """
         defaults = _defaults(problem)
+        if bias is None and self.signature.needs_bias:
+            bias = self.kind.to_native(self._no_bias(problem))
         given: dict[str, Any] = {} if bias is None else {"bias": bias}
-        if any(getattr(problem, name) != value for name, value in defaults.items()):
+        if self.told or self.signature.told or any(getattr(problem, name) != value for name, value in defaults.items()):
             named = [name for name in (*defaults, "output_padding") if name in self.signature.names]
             given |= {name: self.spell(name, problem) for name in named}
         if buffered or self.signature.buffer == "required":
@@ -58,9 +64,16 @@ class Caller:
             x, w = x[0, 0], w[0, 0]
         args, kwargs = self.signature.arguments(given)
         result: Any = self.function(x, w, *args, **kwargs)
+        if self.forms.get("result") == "first" and isinstance(result, tuple) and result:
+            result = result[0]
         if result is None and "out" in given:
             result = given["out"]
         return result[None, None] if self.style == "bare" and self.kind.owns(result) else result
+
+    def _no_bias(self, problem: Any) -> Array:
+        """Zeros, for a function that must have a bias."""
+        count = problem.filters if self.primary is Map.FORWARD else problem.channels
+        return np.zeros(count, DTYPES[problem.dtype].numpy)
 
     def by_roles(self, problem: Problem, native: Mapping[str, Any]) -> Any:
         """Call the function on native arrays by the roles that they play; a native result."""
@@ -84,6 +97,8 @@ class Caller:
         nothing = name == "padding" and not any(map(any, value))
         if nothing and "none" in self.forms and (form == "name" or problem.size[-1] % 2):
             return self.forms["none"]
+        if name == "padding" and form == "flat":
+            return (*(low for low, _ in value), *(high for _, high in value))
         if name == "padding" and form != "pairs" and all(low == high for low, high in value):
             value = tuple(low for low, _ in value)
         if form == "either":

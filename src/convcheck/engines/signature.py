@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+from ast import literal_eval
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,13 +31,16 @@ class Signature:
     """The first arguments are the arrays; ``names`` maps convcheck's names of the others to the function's.
 
     ``positional`` lists, in order, the others that can only be given by position; ``buffer`` says whether ``out``,
-    into which the result is written, is ``optional`` or ``required`` (empty: there is none).
+    into which the result is written, is ``optional`` or ``required`` (empty: there is none). A ``told`` function must
+    be given every parameter, since some have no default, or one that means something; so must one that ``needs_bias``.
     """
 
     arrays: tuple[str, ...]
     names: dict[str, str]
     positional: tuple[str, ...] = ()
     buffer: str = ""
+    told: bool = False
+    needs_bias: bool = False
 
     def arguments(self, given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Positional and keyword arguments for what is given under convcheck's names."""
@@ -64,6 +69,7 @@ def read_signature(
     if len(fixed) < arrays and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         raise UsageError(f"{label} takes {_list(parameters)}: {what}")
     names: dict[str, str] = {}
+    defaults: dict[str, Any] = {}
     positional: list[str] = []
     buffer = ""
     for parameter in (p for p in parameters if p not in fixed[:arrays]):
@@ -71,7 +77,7 @@ def read_signature(
         if arrays == 2 and parameter.name == "out":
             role, buffer = "out", "required" if parameter.default is parameter.empty else "optional"
         if role is not None:
-            names[role] = parameter.name
+            names[role], defaults[role] = parameter.name, parameter.default
             if parameter.kind is parameter.POSITIONAL_ONLY:
                 positional.append(role)
         elif parameter.default is parameter.empty and parameter.kind in (
@@ -83,7 +89,20 @@ def read_signature(
                 f"{label} needs an argument {parameter.name!r}, which is none of {', '.join(ALIASES)};"
                 " wrap it in a function that fixes it"
             )
-    return Signature(tuple(p.name for p in fixed[:arrays]) or ("x", "w"), names, tuple(positional), buffer)
+    told = any(not _says_nothing(role, value) for role, value in defaults.items() if role not in ("bias", "out"))
+    needs_bias = defaults.get("bias") is inspect.Parameter.empty
+    arrays_named = tuple(p.name for p in fixed[:arrays]) or ("x", "w")
+    return Signature(arrays_named, names, tuple(positional), buffer, told, needs_bias)
+
+
+def _says_nothing(role: str, default: Any) -> bool:
+    """Whether a default leaves a convolution plain: a stride of 1, a padding of 0."""
+    if isinstance(default, list | tuple):
+        return all(_says_nothing(role, value) for value in default)
+    if isinstance(default, str):
+        return default.lower() in ("valid", "notset")
+    missing, nothing = default is inspect.Parameter.empty, 0 if "padding" in role else 1
+    return not missing and (default is None or default == nothing)
 
 
 def _parameters(function: Callable[..., Any], label: str) -> list[inspect.Parameter]:
@@ -102,12 +121,15 @@ def _parameters(function: Callable[..., Any], label: str) -> list[inspect.Parame
     for text in filter(None, (word.strip() for word in found[1].split(","))):
         if text in ("*", "/"):
             continue
-        name, _, default = text.partition("=")
+        name, has_default, default = text.partition("=")
+        value: Any = default.strip()
+        with suppress(ValueError, SyntaxError):
+            value = literal_eval(value)
         parameters.append(
             inspect.Parameter(
                 name.strip(" *"),
                 inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                default=default or inspect.Parameter.empty,
+                default=value if has_default else inspect.Parameter.empty,
             )
         )
     return parameters

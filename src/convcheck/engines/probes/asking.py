@@ -33,6 +33,10 @@ class Asking:
         """Return the same with some parameters given in other forms."""
         return replace(self, caller=replace(self.caller, forms=self.caller.forms | forms))
 
+    def telling(self) -> Self:
+        """Return the same with everything said, also what says nothing."""
+        return replace(self, caller=replace(self.caller, told=True))
+
     def call(self, problem: Problem, operands: Operands | None = None) -> Array | None:
         """Return the result, or None where the target raises or returns what is no array of its kind."""
         try:

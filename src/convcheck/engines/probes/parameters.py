@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,19 @@ _NAMES = {
     "lower": ("SAME_LOWER", "same_lower"),
     "none": ("valid", "VALID"),
 }
-_NUMBERS = ("int", "tuple", "pairs")
+#: forms in which numbers are given, likeliest first
+_NUMBERS = ("tuple", "int", "pairs", "flat")
 
 
 def settle_parameters(asking: Asking, problem: Problem) -> tuple[Asking, frozenset[str]]:
     """Return how the target is asked from now on, and its features (`convcheck.engines.base.FEATURES`)."""
     named = asking.caller.signature.names
     features = {name for name in _STEPS if name in named}
+    asking = _settle_together(asking, problem)
     if "padding" in named and asking.caller.primary is Map.FORWARD:
         asking, found = _settle_names(asking, problem)
         features |= found
-        if asking.caller.forms.get("padding") == "name":
+        if asking.caller.forms["padding"] == "name":
             features.remove("padding")
     for name in sorted(features & {*_STEPS}):
         asking, found = _settle_form(asking, problem, name)
@@ -38,7 +40,7 @@ def settle_parameters(asking: Asking, problem: Problem) -> tuple[Asking, frozens
     if "same-padding" in features and _strides_same(asking, problem):
         features.add("strided-same")
     if "output_padding" in named:  # takes what the stride takes
-        asking = asking.spelling(output_padding=asking.caller.forms.get("stride", "tuple"))
+        asking = asking.spelling(output_padding=asking.caller.forms["stride"])
     if asking.caller.style != "bare":
         features |= {"batch", "channels"}
         features |= {name for name in ("groups", "bias") if name in named}
@@ -48,37 +50,49 @@ def settle_parameters(asking: Asking, problem: Problem) -> tuple[Asking, frozens
     return asking, frozenset(features - _refused(asking, problem, features))
 
 
+def _settle_together(asking: Asking, problem: Problem) -> Asking:
+    """Find forms in which all parameters are taken together, where they say nothing; tuples, if there are none."""
+    named = [name for name in _STEPS if name in asking.caller.signature.names]
+    usual = asking.spelling(stride="tuple", dilation="tuple", padding="tuple", output_padding="tuple")
+    choices = [(*_NUMBERS, *_NAMES["none"]) if name == "padding" else _NUMBERS[:2] for name in named]
+    for chosen in product(*choices):
+        trial = usual
+        for name, form in zip(named, chosen, strict=True):
+            by_name = {"padding": "name", "none": form} if form in _NAMES["none"] else {name: form}
+            trial = trial.spelling(**by_name)
+        if trial.telling().takes(problem):
+            return trial
+    return usual
+
+
 def _settle_form(asking: Asking, problem: Problem, name: str) -> tuple[Asking, set[str]]:
-    """Try a parameter as an int, as a tuple with one entry an axis, and as (low, high) pairs an axis."""
+    """Try a parameter in each form, where it says something and the others say nothing."""
     trial = {"stride": (2,), "padding": ((1, 1),), "dilation": (2,)}[name]
     sample = problem.replace(size=tuple(s + 3 for s in problem.size), **{name: trial * problem.ndim})
     sample = sample.replace(size=tuple(s - rest for s, rest in zip(sample.size, sample.leftover, strict=True)))
-    forms = _NUMBERS if name == "padding" else _NUMBERS[:2]
+    forms = ("int", "tuple", "pairs") if name == "padding" else ("int", "tuple")
     works = [form for form in forms if asking.spelling(**{name: form}).takes(sample)]
-    best = next((form for form in ("tuple", "pairs", "int") if form in works), "tuple")
+    two_sided = sample.replace(padding=((1, 2), (0, 2), (2, 0))[: problem.ndim])  # each number tells where it is read
+    if name == "padding" and not works and asking.spelling(padding="flat").takes(two_sided):
+        works = ["flat"]
+    telling = ("tuple", "pairs", "flat", "int")  # what says most first
+    best = next((form for form in telling if form in works), asking.caller.forms[name])
     form = "either" if {"int", "tuple"} <= set(works) else best
     found = {f"unequal-{name}"} if form != "int" and problem.ndim > 1 else set()
-    return asking.spelling(**{name: form}), found | ({"two-sided-padding"} if "pairs" in works else set())
+    found |= {"two-sided-padding"} if "pairs" in works or form in ("pairs", "flat") else set()
+    return asking.spelling(**{name: form}), found
 
 
 def _settle_names(asking: Asking, problem: Problem) -> tuple[Asking, set[str]]:
-    """Find out by which names padding goes that keeps sizes, or pads by nothing, and whether it goes by numbers too."""
+    """Find out by which names padding goes that keeps sizes, or that adds nothing."""
     features: set[str] = set()
     for form, lower in (("same", False), ("lower", True)):
-        sample = problem.replace(same=True, lower=lower)
-        if name := _name_taken(asking, form, sample):
+        if name := _name_taken(asking, form, problem.replace(same=True, lower=lower)):
             asking = asking.spelling(**{form: name})
             features.add("same-lower" if lower else "same-padding")
-    steps = [name for name in ("stride", "dilation") if name in asking.caller.signature.names]
-    if steps:  # else it is left to its own defaults, where padding is the only parameter and there is none
-        sample = problem.replace(size=(7,) * problem.ndim, **{steps[0]: (2,) * problem.ndim})
-        by_name = asking.spelling(padding="name")
-        if name := _name_taken(by_name, "none", sample):
-            asking = asking.spelling(none=name)
-    padded = problem.replace(padding=((1, 1),) * problem.ndim)
-    by_numbers = any(spelt.takes(padded) for form in _NUMBERS for spelt in _step_forms(asking.spelling(padding=form)))
-    if features and not by_numbers:
-        asking = asking.spelling(padding="name")
+    if "none" not in asking.caller.forms:
+        name = _name_taken(asking.spelling(padding="name").telling(), "none", problem)
+        asking = asking.spelling(none=name) if name else asking
     return asking, features
 
 
@@ -86,14 +100,9 @@ def _name_taken(asking: Asking, form: str, sample: Problem) -> str:
     """Return the first name of padding that the target takes for a problem, if it doesn't take just any."""
 
     def takes(name: str) -> bool:
-        return any(spelt.takes(sample) for spelt in _step_forms(asking.spelling(**{form: name})))
+        return asking.spelling(**{form: name}).takes(sample)
 
     return "" if takes("no such name") else next(filter(takes, _NAMES[form]), "")
-
-
-def _step_forms(asking: Asking) -> Iterator[Asking]:
-    """Stride and dilation as tuples, and as ints."""
-    return (asking.spelling(stride=form, dilation=form) for form in ("tuple", "int"))
 
 
 def _strides_same(asking: Asking, problem: Problem) -> bool:

@@ -18,6 +18,9 @@ from convcheck.problem import Problem
 
 __all__ = ["Prober"]
 
+#: of functions that take one element type alone
+_RARE_DTYPES = ("f16", "bf16", "i32", "i16", "i8", "u8", "complex64", "complex128")
+
 
 @dataclass
 class Prober:
@@ -39,6 +42,8 @@ class Prober:
             f"style: {caller.style}",
             f"spatial axes: {', '.join(map(str, ndims))}",
         ]
+        if caller.forms.get("result") == "first":
+            self.notes.append("result: the first of a tuple")
         asking, features = settle_parameters(asking, problem)
         kernels = settle_kernels(asking, problem, self.notes)
         kept = wanted.dtypes or settle_dtypes(asking, problem, ndims, self.notes)
@@ -70,10 +75,12 @@ class Prober:
         wrong_shape = None
         # several axes before one: only they tell whether parameters may differ from axis to axis
         ndims = [n for n in (2, 3, 1) if n in self.ndims] or [2, 1, 3]
-        trials = product(KERNELS, self.kinds, self.styles, ndims, ("f32", "f64", "i64"))
-        for kernel, kind, style, ndim, dtype in trials:
+        likely = product(("whole",), KERNELS, self.kinds, self.styles, ndims, ("f32", "f64", "i64"))
+        others = product(("whole",), KERNELS, self.kinds, self.styles, ndims, _RARE_DTYPES)
+        tuples = product(("first",), KERNELS, self.kinds, self.styles, ndims, ("f32", "f64", "i64"))
+        for form, kernel, kind, style, ndim, dtype in (*likely, *others, *tuples):
             problem = plain(kernel, ndim, dtype)
-            asking = self._asking(kind, style)
+            asking = self._asking(kind, style).spelling(result=form)
             result = asking.call(problem)
             if result is not None and result.shape == problem.shapes[asking.caller.primary.result]:
                 return asking, problem, self.ndims or tuple(n for n in (1, 2, 3) if asking.takes(on_axes(problem, n)))
