@@ -107,7 +107,8 @@ def expect(
     dtype = DTYPES[problem.dtype]
     if dtype.kind == "i":
         value = contract(which, problem, *operands, number=np.int64)
-        return Expectation(value.astype(dtype.numpy), 0.0)
+        bound = _of_integers(which, problem, operands, numerics) if numerics.normwise else 0.0
+        return Expectation(value.astype(dtype.numpy), bound)
     if rounded and is_exact(which, problem, operands, numerics):
         with np.errstate(over="ignore"):
             number: Any = np.complex128 if dtype.kind == "c" else np.float64
@@ -170,6 +171,12 @@ def _normwise(which: Map, problem: Problem, operands: Operands, numerics: Numeri
         norms = norms + _peak(operands.bias)
     error = (21 * log2(max(2, length)) + summed + 2) * u * norms
     return np.asarray(error + u_out * size + DTYPES[problem.dtype].smallest_subnormal)
+
+
+def _of_integers(which: Map, problem: Problem, operands: Operands, numerics: Numerics) -> Array:
+    """The normwise bound in float32, of results that are rounded to integers: below 1/2 there is no error."""
+    bound = _normwise(which, problem.replace(dtype="f32"), operands, numerics, np.zeros(problem.shapes[which.result]))
+    return np.where(bound < 0.5, 0.0, bound + 0.5)
 
 
 def _norm_products(which: Map, problem: Problem, operands: Operands) -> float:

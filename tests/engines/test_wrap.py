@@ -18,7 +18,7 @@ from convcheck.engines.facts import Watch
 from convcheck.engines.wrap import wrap
 from convcheck.errors import TargetRaisedError, UnsupportedError, UsageError
 from convcheck.laws import BY_NAME
-from convcheck.operands import Fill, make
+from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
 from convcheck.space import Space, seeded
@@ -363,6 +363,67 @@ def test_functions_are_called_as_they_are_written(function, expected):
             continue
         x, w = (make(problem, role, Fill("dense", 9)) for role in "xw")
         assert Conv(engine)(problem, x, w).tolist() == contract(Map.FORWARD, problem, x, w).tolist()
+
+
+def padded_by_numpy(X, K, padding=0):
+    """A pair of numbers is what `numpy.pad` takes it for: the two ends of every axis."""
+    return of_two_axes(np.pad(X, padding), K)
+
+
+def of_two_axes(X, K):
+    if (X.ndim, K.ndim) != (2, 2):
+        raise ValueError(X.shape)
+    return corr2d(X, K)
+
+
+def test_a_pair_that_pads_both_axes_is_not_one_number_an_axis():
+    engine = wrap(padded_by_numpy)
+    assert engine.capabilities.features == {"padding", "unequal-padding", "two-sided-padding"}
+    problem = Problem.parse("i5x5 k2x2 p1x2")
+    x, w = (make(problem, role, Fill("dense", 9)) for role in "xw")
+    assert Conv(engine)(problem, x, w).tolist() == contract(Map.FORWARD, problem, x, w).tolist()
+
+
+def test_a_form_that_is_taken_and_comes_out_wrong_is_judged():
+    def forgetful(x, w, dilation=(1, 1)):
+        return layer(x, w, dilation=1 if isinstance(dilation, int) else dilation)
+
+    engine = wrap(forgetful, ndim=2)
+    assert "unequal-dilation" in engine.capabilities.features
+    problem = Problem(size=(5, 5), kernel=(2, 2), dilation=(2, 2))
+    assert Conv(engine).unchecked(problem, Operands(*(make(problem, r, Fill("ones")) for r in "xw"))).shape[2:] == (
+        4,
+        4,
+    )
+
+
+def test_a_factor_that_is_a_little_wrong_is_no_transform():
+    def off(x, w):
+        y = layer(x, w)
+        return y * (1 + 2.0**-51) if y.dtype == np.float64 else y
+
+    assert not wrap(off, ndim=2).numerics.normwise
+
+
+def test_integers_of_a_transform_are_judged():
+    engine = wrap(by_fft, ndim=1)
+    assert engine.numerics.normwise
+    assert {"i32", "i8"} & {*engine.capabilities.dtypes}
+
+
+def test_a_convolution_by_fft_is_found_out_where_it_is_declared_one():
+    def flipped(X, K):
+        return by_fft(X, K[::-1])
+
+    assert wrap(flipped, ndim=1, convention="convolution").numerics.normwise
+
+
+def test_the_name_of_a_module_says_nothing_of_the_style():
+    assert wrap(conv2d, name="transposed_weights:conv2d").facts.style == "functional"
+
+
+def test_a_name_that_misleads_about_axes_is_given_up_where_nothing_comes_back():
+    assert wrap(of_two_axes, name="lib1d:corr").capabilities.ndims == (2,)
 
 
 @pytest.mark.parametrize("dtype", ["f16", "i32", "u8"])

@@ -168,7 +168,7 @@ def layers_of(cls: Any, label: str, ndims: Sequence[int], style: str | None) -> 
         If it cannot be constructed; the message says what was tried.
     """
     names = _read_constructor(cls, label)
-    looks_transposed = "output_padding" in names or "transpose" in label.lower()
+    looks_transposed = "output_padding" in names or "transpose" in label.rpartition(":")[2].lower()
     channels = {"in_channels", "out_channels"} & set(names)
     tried: list[str] = []
     for ndim, bare in product(ndims or (2, 1, 3), (False,) if channels else (True, False)):

@@ -115,7 +115,9 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
             caller=lambda kind, style: Caller(function, signature, kind, style, {}),
             kinds=[kind_named(n, device) for n in ([array] if array else _kinds_of(function, device))],
             styles=[style] if style else _styles_of(label, signature),
-            ndims=_as_tuple(ndim) or _ndims_of(label),
+            ndims=_as_tuple(ndim),
+            hints=_ndims_of(label),
+            flips=convention == "convolution",
             watch=watch,
         )
         found = prober.run(Wanted(tuple(dtypes or ()), accuracy, accumulator, input_rounding, splits))
@@ -208,7 +210,7 @@ def _uses(function: Callable[..., Any], library: str) -> bool:
 
 
 def _styles_of(label: str, signature: Signature) -> list[str]:
-    if "output_padding" in signature.names or "transpose" in label.lower():
+    if "output_padding" in signature.names or "transpose" in label.rpartition(":")[2].lower():
         return ["transposed"]
     return ["functional", "bare"] if signature.names.keys() - {"out"} else ["bare", "functional"]
 

@@ -24,10 +24,11 @@ KERNELS, _MORE = ((2, 3, 2), (3, 3, 3), (1, 1, 1), (5, 5, 5)), (3, 3, 2)
 
 @dataclass(frozen=True)
 class Asking:
-    """A way to call the target, and who watches."""
+    """A way to call the target, and who watches; one that ``flips``, a convolution, is given a flipped kernel."""
 
     caller: Caller
     watch: Watch
+    flips: bool = False
 
     def spelling(self, **forms: str) -> Self:
         """Return the same with some parameters given in other forms."""
@@ -65,6 +66,8 @@ class Asking:
     def _attempt(self, problem: Problem, operands: Operands | None) -> Array:
         kind = self.caller.kind
         given = operands or plain_operands(self.caller.primary, problem)
+        if self.flips:
+            given = given._replace(b=np.flip(given.b, tuple(range(2, given.b.ndim))).copy())
         probe = f"{kind.name} {self.caller.style} {problem}"
         if probe in self.watch.avoid:
             raise TypeError("the target died of this probe")

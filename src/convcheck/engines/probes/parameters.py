@@ -72,6 +72,13 @@ def _settle_form(asking: Asking, problem: Problem, name: str) -> tuple[Asking, s
     sample = sample.replace(size=tuple(s - rest for s, rest in zip(sample.size, sample.leftover, strict=True)))
     forms = ("int", "tuple", "pairs") if name == "padding" else ("int", "tuple")
     works = [form for form in forms if asking.spelling(**{name: form}).takes(sample)]
+    if {*works} & {
+        *_NUMBERS[:2]
+    }:  # of ints and tuples, one that isn't refused is taken, and judged if it comes out wrong
+        answered = (form for form in _NUMBERS[:2] if asking.spelling(**{name: form}).call(sample) is not None)
+        works = [*works, *answered]
+    if name == "padding" and _pads_every_axis(asking, problem):
+        works = [form for form in works if form != "tuple"]
     two_sided = sample.replace(padding=((1, 2), (0, 2), (2, 0))[: problem.ndim])  # each number tells where it is read
     if name == "padding" and not works and asking.spelling(padding="flat").takes(two_sided):
         works = ["flat"]
@@ -83,6 +90,15 @@ def _settle_form(asking: Asking, problem: Problem, name: str) -> tuple[Asking, s
     return asking.spelling(**{name: form}), found
 
 
+def _pads_every_axis(asking: Asking, problem: Problem) -> bool:
+    """Whether a tuple means the two ends of every axis, as `numpy.pad` has it, not one number an axis."""
+    if problem.ndim != 2 or asking.caller.primary is not Map.FORWARD:
+        return False
+    given, meant = (problem.replace(padding=ends) for ends in (((1, 1), (2, 2)), ((1, 2), (1, 2))))
+    result = asking.spelling(padding="tuple").call(given)
+    return result is not None and result.shape == meant.shapes["y"]
+
+
 def _settle_names(asking: Asking, problem: Problem) -> tuple[Asking, set[str]]:
     """Find out by which names padding goes that keeps sizes, or that adds nothing."""
     features: set[str] = set()
@@ -91,7 +107,7 @@ def _settle_names(asking: Asking, problem: Problem) -> tuple[Asking, set[str]]:
             asking = asking.spelling(**{form: name})
             features.add("same-lower" if lower else "same-padding")
     if "none" not in asking.caller.forms:
-        name = _name_taken(asking.spelling(padding="name").telling(), "none", problem)
+        name = _name_taken(asking.spelling(padding="name"), "none", problem)
         asking = asking.spelling(none=name) if name else asking
     return asking, features
 
@@ -100,7 +116,7 @@ def _name_taken(asking: Asking, form: str, sample: Problem) -> str:
     """Return the first name of padding that the target takes for a problem, if it doesn't take just any."""
 
     def takes(name: str) -> bool:
-        return asking.spelling(**{form: name}).takes(sample)
+        return asking.telling().spelling(**{form: name}).takes(sample)
 
     return "" if takes("no such name") else next(filter(takes, _NAMES[form]), "")
 
@@ -128,4 +144,4 @@ def _refused(asking: Asking, problem: Problem, features: set[str]) -> set[str]:
         "dilation": {"dilation": (2,) * ndim, "size": (9,) * ndim},
     }
     refused = {n for n in features & set(changes) if asking.refuses(problem.replace(**changes[n]))}
-    return refused | {f for f in features if f.split("-")[-1] in refused}
+    return refused | {f for f in features if f.split("-")[-1] in refused and f != "same-padding"}

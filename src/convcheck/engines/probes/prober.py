@@ -24,13 +24,18 @@ _RARE_DTYPES = ("f16", "bf16", "i32", "i16", "i8", "u8", "complex64", "complex12
 
 @dataclass
 class Prober:
-    """Candidates for how the target may be called; `run` settles each by the first that works."""
+    """Candidates for how the target may be called; `run` settles each by the first that works.
+
+    ``ndims`` are declared; ``hints`` are what a name says, which holds where an array comes back at all.
+    """
 
     caller: Callable[[ArrayKind, str], Caller]
     kinds: list[ArrayKind]
     styles: list[str]
     ndims: tuple[int, ...]
     watch: Watch
+    hints: tuple[int, ...] = ()
+    flips: bool = False
     notes: list[str] = field(default_factory=list)
 
     def run(self, wanted: Wanted) -> Facts:
@@ -53,8 +58,8 @@ class Prober:
             self.notes.append(f"output buffer: poisoned, given {given}")
         numerics = settle_numerics(asking, problem, kept, wanted, self.notes, channels="channels" in features)
         if numerics.normwise and not wanted.dtypes:
-            kept = tuple(d for d in kept if DTYPES[d].kind == "f")
-            self.notes.append("integers are not judged where results carry rounding errors")
+            kept = tuple(d for d in kept if DTYPES[d].kind != "c")
+            self.notes.append("integers must be exact where rounding errors may not reach 1/2")
         limit = settle_work(asking, problem, self.notes)
         return Facts(
             kind=caller.kind.name,
@@ -72,24 +77,32 @@ class Prober:
 
     def _settle_call(self) -> tuple[Asking, Problem, tuple[int, ...]]:
         """Array kind, style and spatial axes: the first candidates under which the shape comes out right."""
+        wanted = self.ndims or self.hints
+        found = self._first_called(wanted) or (None if self.ndims or not self.hints else self._first_called(()))
+        if found is None:
+            ndim = (wanted or (2,))[0]
+            self.notes.append("no probe came back with an array: judged as called below")
+            return self._asking(self.kinds[0], self.styles[0]), plain(KERNELS[0], ndim, "f32"), wanted or (ndim,)
+        return found
+
+    def _first_called(self, wanted: tuple[int, ...]) -> tuple[Asking, Problem, tuple[int, ...]] | None:
+        """The first way to call, on the axes wanted, that gives the right shape, else any array; else None."""
         wrong_shape = None
         # several axes before one: only they tell whether parameters may differ from axis to axis
-        ndims = [n for n in (2, 3, 1) if n in self.ndims] or [2, 1, 3]
-        likely = product(("whole",), KERNELS, self.kinds, self.styles, ndims, ("f32", "f64", "i64"))
-        others = product(("whole",), KERNELS, self.kinds, self.styles, ndims, _RARE_DTYPES)
-        tuples = product(("first",), KERNELS, self.kinds, self.styles, ndims, ("f32", "f64", "i64"))
-        for form, kernel, kind, style, ndim, dtype in (*likely, *others, *tuples):
+        ndims = [n for n in (2, 3, 1) if n in wanted] or [2, 1, 3]
+        usual, styles = ("f32", "f64", "i64"), self.styles
+        likely = product(("whole",), self.kinds, styles, ndims, usual, KERNELS)
+        others = product(("whole",), self.kinds, styles, ndims, _RARE_DTYPES, KERNELS)
+        tuples = product(("first",), self.kinds, styles, ndims, usual, KERNELS)
+        for form, kind, style, ndim, dtype, kernel in (*likely, *others, *tuples):
             problem = plain(kernel, ndim, dtype)
             asking = self._asking(kind, style).spelling(result=form)
             result = asking.call(problem)
             if result is not None and result.shape == problem.shapes[asking.caller.primary.result]:
-                return asking, problem, self.ndims or tuple(n for n in (1, 2, 3) if asking.takes(on_axes(problem, n)))
+                return asking, problem, wanted or tuple(n for n in (1, 2, 3) if asking.takes(on_axes(problem, n)))
             if result is not None and wrong_shape is None and result.ndim == problem.ndim + 2:
-                wrong_shape = asking, problem
-        if wrong_shape is None:
-            wrong_shape = self._asking(self.kinds[0], self.styles[0]), plain(KERNELS[0], ndims[0], "f32")
-            self.notes.append("no probe came back with an array: judged as called below")
-        return *wrong_shape, self.ndims or (wrong_shape[1].ndim,)
+                wrong_shape = asking, problem, wanted or (problem.ndim,)
+        return wrong_shape
 
     def _asking(self, kind: ArrayKind, style: str) -> Asking:
-        return Asking(self.caller(kind, style), self.watch)
+        return Asking(self.caller(kind, style), self.watch, self.flips)
