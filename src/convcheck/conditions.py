@@ -22,15 +22,18 @@ __all__ = ["smallest_condition"]
 Array = np.ndarray[Any, Any]
 
 
-def smallest_condition(outcomes: Sequence[tuple[Problem, bool]]) -> str:
+def smallest_condition(outcomes: Sequence[tuple[Problem, bool]], fewest: int = 1) -> str:
     """Say under which condition problems fail, with counts; each outcome is (problem, whether it failed).
 
-    For example ``fails whenever dilation > 1 and stride > 1 (23 of 23), never otherwise (0 of 177)``.
+    For example ``fails whenever dilation > 1 and stride > 1 (23 of 23), never otherwise (0 of 177)``. Of fewer than
+    ``fewest`` failures no condition is told: too many hold of all of them by chance.
     """
     failed = np.array([bad for _, bad in outcomes], bool)
     total, failures = len(failed), int(failed.sum())
     if failures in (0, total):
         return f"{'fails always' if failures else 'never fails'} ({failures} of {total})"
+    if failures < fewest:
+        return f"fails in {failures} of {total} cases, too few to tell a condition"
     passing = total - failures
     predicates = list(_holding(_columns([problem for problem, _ in outcomes]), failed))
     chosen = _best(predicates, failures, passing)

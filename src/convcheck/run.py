@@ -27,6 +27,8 @@ __all__ = ["Progress", "verify"]
 
 #: problems, at most, from which the condition of a failure is sought
 MOST_PROBLEMS = 2000
+#: failures from which on a condition that all share is more than chance
+FEWEST_FAILURES = 4
 #: why laws are not judged after the first violation, where that is all that was asked for
 STOPPED = "stopped at the first violation"
 
@@ -180,7 +182,7 @@ class _Run:
             self.interrupted = True
             return {name: _unshrunk(BY_NAME[name], case) for name, case in found.items()}
         return {
-            v.law: replace(v, words=text, condition=_condition(tallies[v.law]))
+            v.law: replace(v, words=text, condition=_condition(tallies[v.law], v.case.problem))
             for v, text in zip(small, words, strict=True)
         }
 
@@ -244,12 +246,21 @@ def _conclude(law: Law, tally: Tally, violation: Violation | None, silent: str) 
     )
 
 
-def _condition(tally: Tally) -> str:
-    """The smallest condition under which a law fails, from an even sample of the problems judged."""
+def _condition(tally: Tally, smallest: Problem) -> str:
+    """The smallest condition under which a law fails, from its failures and an even sample of the other problems.
+
+    What it says holds of the smallest counterexample too.
+    """
     from convcheck.conditions import smallest_condition
 
-    step = -(-len(tally.problems) // MOST_PROBLEMS)
-    return smallest_condition([(Problem.parse(line), failed) for line, failed in tally.problems[::step]])
+    passed = [line for line, failed in tally.problems if not failed]
+    step = -(-len(passed) // MOST_PROBLEMS) or 1
+    failed = [Problem.parse(line) for line, failed in tally.problems if failed]
+    cases = [
+        *((problem, True) for problem in (*failed, smallest)),
+        *((Problem.parse(p), False) for p in passed[::step]),
+    ]
+    return smallest_condition(cases, fewest=FEWEST_FAILURES)
 
 
 def _up_to_first_failure(tallies: dict[str, Tally]) -> Iterator[tuple[str, Tally]]:
