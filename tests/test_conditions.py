@@ -144,5 +144,5 @@ def test_is_fast():
 
 def test_of_too_few_failures_no_condition_is_told():
     outcomes = [(Problem.parse(f"i5 k{k} s{s}"), k == s == 2) for k in (1, 2, 3) for s in (1, 2, 3)]
-    assert smallest_condition(outcomes).startswith("fails whenever")
+    assert "too few" not in smallest_condition(outcomes)
     assert smallest_condition(outcomes, fewest=2) == "fails in 1 of 9 cases, too few to tell a condition"

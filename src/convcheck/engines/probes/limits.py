@@ -37,10 +37,27 @@ def settle_dtypes(asking: Asking, problem: Problem, ndims: tuple[int, ...], note
             kept.append(dtype)
         else:
             promoted.append(f"{dtype} (comes back as {others[0]})")
+    if "bf16" in kept and _inherits_flaws(asking, problem):
+        kept.remove("bf16")
+        promoted.append(
+            "bf16 (it calls torch's convolution, which lets NaN through on this CPU; dtype bf16 asks for it)"
+        )
     notes.append("dtypes: " + ", ".join(kept))
     if promoted:
         notes.append("dtypes not judged: " + ", ".join(promoted))
     return tuple(kept) or (problem.dtype,)
+
+
+def _inherits_flaws(asking: Asking, problem: Problem) -> bool:
+    """Whether the target is wrong in bfloat16 because torch's own convolution, which it calls, is so on this CPU."""
+    caller = asking.caller
+    if caller.kind.name != "torch" or caller.kind.device != "cpu":
+        return False
+    from convcheck.engines import torch_flaws
+
+    if torch_flaws.is_torchs_own(caller.function) or not torch_flaws.leaks_nan_in_bf16():
+        return False
+    return torch_flaws.calls_convolution(lambda: asking.call(problem))
 
 
 def _multiplies(asking: Asking, problem: Problem, dtype: str) -> bool:

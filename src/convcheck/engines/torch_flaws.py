@@ -1,0 +1,44 @@
+"""What torch's own convolution gets wrong on some processors, which is no doing of a target that calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+__all__ = ["calls_convolution", "is_torchs_own", "leaks_nan_in_bf16"]
+
+
+def is_torchs_own(function: Any) -> bool:
+    """Whether a function is one of torch, whose flaws are its own."""
+    home = str(getattr(function, "__module__", "") or "")
+    return home.partition(".")[0] in ("torch", "_torch") or "torch._C" in repr(function)
+
+
+def calls_convolution(call: Callable[[], Any]) -> bool:
+    """Whether a call reaches torch's operator of convolution."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    seen: set[str] = set()
+
+    class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            seen.add(str(func))
+            return func(*args, **(kwargs or {}))
+
+    with Recorder():  # type: ignore[no-untyped-call]
+        call()
+    return any("convolution" in name for name in seen)
+
+
+@cache
+def leaks_nan_in_bf16() -> bool:
+    """Whether torch's convolution in bfloat16 lets a NaN through from beside the receptive field.
+
+    With AVX512_BF16 it does in torch 2.13, and there damages memory too: examples/found/torch_bf16_nan_beside.py.
+    """
+    import torch
+
+    image = torch.tensor([[[[0.0, torch.nan, 0.0]]]], dtype=torch.bfloat16)
+    kernel = torch.zeros(1, 1, 2, 1, dtype=torch.bfloat16)
+    return bool(torch.nn.functional.conv2d(image, kernel, padding=(1, 0))[..., 0].isnan().any())
