@@ -103,3 +103,15 @@ def test_what_a_first_call_leaves_behind_is_no_violation():
     engine = wrap(loading, ndim=1)
     loading.at = len(calls)
     assert verify(engine, laws=["leaves-no-trace"]).ok
+
+
+def test_a_working_directory_that_is_removed_is_a_trace_there(tmp_path):
+    def vanish():
+        place = tmp_path / "gone"
+        place.mkdir()
+        os.chdir(place)
+        place.rmdir()
+
+    remember(anew=True)
+    before = state()
+    assert (names(touched(vanish)), state()) == (["the working directory"], before)

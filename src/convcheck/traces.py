@@ -17,7 +17,10 @@ import numpy as np
 __all__ = ["PLACES", "remember", "touched"]
 
 #: those that every system has
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)
+_COMMON = (signal.SIGINT, signal.SIGTERM, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)
+SIGNALS = (*_COMMON, *([signal.SIGALRM] if hasattr(signal, "SIGALRM") else []))
+#: what is read of a place that can no longer be read, as of a working directory that is gone
+GONE = "gone"
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,14 @@ def touched(call: Callable[[], Any]) -> list[bool]:
 
 
 def _read() -> list[Any]:
-    return [place.read() for place in PLACES]
+    return [_value(place) for place in PLACES]
+
+
+def _value(place: Place) -> Any:
+    try:
+        return place.read()
+    except OSError:
+        return GONE
 
 
 def _restore(values: list[Any], *, streams: bool = True) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from convcheck.dtypes import DTYPES
-from convcheck.engines.arrays import KINDS, kind_named
+from convcheck.engines.arrays import KINDS, as_numpy, kind_named
 from convcheck.errors import UsageError
 from convcheck.layouts import LAYOUTS, arrange
 
@@ -132,3 +132,15 @@ def test_a_device_that_cannot_be_used_is_an_error_that_says_so(device):
     pytest.importorskip("torch")
     with pytest.raises(UsageError, match=f"the device {device!r} cannot be used: "):
         kind_named("torch", device)
+
+
+@pytest.mark.parametrize("dtype", ["O", "U3", "M8[s]", "V8", "i4,f4", "?", "longdouble", "clongdouble"])
+def test_an_array_of_what_is_no_number_that_can_be_judged_is_no_result(dtype):
+    with pytest.raises(TypeError, match=r"returned an array of .*, which are no numbers that can be judged"):
+        as_numpy(kind_named("numpy"), np.zeros((2, 2), dtype))
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_an_array_of_every_element_type_is_a_result(name):
+    result = np.zeros((2, 2), DTYPES[name].numpy)
+    assert as_numpy(kind_named("numpy"), result) is result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 
 import numpy as np
@@ -188,3 +189,53 @@ def test_sums_that_the_output_does_not_hold_leave_a_slack_where_a_law_adds_them_
 def test_copies_leave_no_slack_to_a_direct_engine(numerics, expected):
     slack = conv_of(numerics=numerics).slack(PLAIN, operands_of(PLAIN, kind="normal"), copies=True)
     assert expected == (np.max(slack) == 0)
+
+
+# -- hostile targets -------------------------------------------------------------------------------------------
+
+
+def saying(text):
+    def raising(*_):
+        raise ValueError(text)
+
+    return raising
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("\x1b[31mred\x00", r"\x1b[31mred\x00"), ("\ud800", r"\ud800"), ("a\u202eb", r"a\u202eb"), ("größer", "größer")],
+)
+def test_what_no_terminal_can_show_is_escaped(text, shown):
+    with pytest.raises(TargetRaisedError) as caught:
+        conv_of(saying(text))(PLAIN, *operands_of(PLAIN))
+    assert str(caught.value) == f"ValueError: {shown}"
+
+
+def test_an_exception_that_raises_what_is_no_exception_when_it_is_printed_is_shown_without_its_text():
+    class HostileError(NotImplementedError):
+        def __str__(self):
+            raise SystemExit
+
+    def raising(*_):
+        raise HostileError
+
+    with pytest.raises(UnsupportedError, match="cannot be printed"):
+        conv_of(raising)(PLAIN, *operands_of(PLAIN))
+
+
+def test_how_the_target_treats_floating_point_errors_and_warnings_does_not_outlive_its_call():
+    def disturbing(*args):
+        np.seterr(all="raise")
+        warnings.simplefilter("error")
+        return right(*args)
+
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        conv_of(disturbing)(PLAIN, *operands_of(PLAIN))
+        assert np.isinf(np.ones(1) / np.zeros(1))
+        warnings.warn("heard by nobody", stacklevel=1)
+
+
+def test_complex_numbers_are_no_result_of_real_operands():
+    with pytest.raises(TargetRaisedError, match=r"returned complex numbers \(complex128\) of f32 operands"):
+        conv_of(lambda *args: right(*args).astype(complex))(PLAIN, *operands_of(PLAIN))

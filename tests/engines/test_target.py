@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import pytest
@@ -22,6 +23,14 @@ class ops:
 number = 3
 """
 
+UNPRINTABLE = """
+class HostileError(Exception):
+    def __str__(self):
+        raise ValueError
+
+raise HostileError
+"""
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
@@ -33,8 +42,10 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "broken_to_load.py").write_text("raise RuntimeError('no luck')")
     (tmp_path / "exiting_to_load.py").write_text("raise SystemExit(2)")
     (tmp_path / "interrupted_to_load.py").write_text("raise KeyboardInterrupt")
+    (tmp_path / "unprintable_to_load.py").write_text(UNPRINTABLE)
+    (tmp_path / "refusing_to_load.py").write_text("def __getattr__(name):\n    raise RuntimeError('not ' + name)\n")
     yield tmp_path
-    for name in ("mine", "broken", "exiting", "interrupted"):
+    for name in ("mine", "broken", "exiting", "interrupted", "unprintable", "refusing"):
         sys.modules.pop(f"{name}_to_load", None)
 
 
@@ -62,6 +73,8 @@ def test_another_form_is_an_error_that_shows_it(target):
         ("mine_to_laod:number", "cannot import 'mine_to_laod': ModuleNotFoundError: No module named 'mine_to_laod'"),
         ("broken_to_load:number", "cannot import 'broken_to_load': RuntimeError: no luck"),
         ("exiting_to_load:number", "cannot import 'exiting_to_load': SystemExit: 2"),
+        ("unprintable_to_load:number", "cannot import 'unprintable_to_load': HostileError: .an exception that cannot"),
+        ("refusing_to_load:it", "'refusing_to_load' gives no attribute 'it': RuntimeError: not it"),
         ("mine_to_load:numbre", r"'mine_to_load' has no attribute 'numbre'; did you mean 'number'\?"),
         ("mine_to_load:ops.corr1", r"'mine_to_load' has no attribute 'ops.corr1'; did you mean 'corr1d'\?"),
         ("mine_to_load:zzzzzz", "'mine_to_load' has no attribute 'zzzzzz'$"),
@@ -75,6 +88,23 @@ def test_what_cannot_be_loaded_is_shown_with_its_reason(here, target, message):
 def test_an_interrupt_while_importing_is_passed_on(here):
     with pytest.raises(KeyboardInterrupt):
         load("interrupted_to_load:number")
+
+
+def test_an_interrupt_of_the_module_s_own_in_a_worker_is_shown(here):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as workers do
+    try:
+        with pytest.raises(UsageError, match="cannot import 'interrupted_to_load': KeyboardInterrupt"):
+            load("interrupted_to_load:number")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_working_directory_that_is_gone_is_not_searched(here, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert load("math:pi") > 3
 
 
 def test_a_target_by_name_becomes_an_engine_of_that_name(here):

@@ -39,11 +39,21 @@ def as_numpy(kind: ArrayKind, result: Any) -> Array:
     Raises
     ------
     TypeError
-        If it is no array of the kind that the target was given.
+        If it is no array of the kind that the target was given, or its elements are no numbers.
     """
     if not kind.owns(result):
         raise TypeError(f"returned {_describe(result)} instead of a {kind.name} array")
-    return kind.to_numpy(result)
+    array = kind.to_numpy(result)
+    if not _holds_numbers(array.dtype):
+        raise TypeError(f"returned an array of {array.dtype}, which are no numbers that can be judged")
+    return array
+
+
+def _holds_numbers(dtype: np.dtype) -> bool:
+    """Whether elements are numbers of at most 64 bits in each part: bfloat16 and its like are void to NumPy."""
+    if dtype.kind == "V":
+        return dtype.type is not np.void
+    return dtype.kind in "iufc" and dtype.itemsize <= (16 if dtype.kind == "c" else 8)
 
 
 def _describe(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -18,7 +19,7 @@ from convcheck.layouts import telltale
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
-__all__ = ["FEATURES", "Capabilities", "Conv", "Engine"]
+__all__ = ["FEATURES", "Capabilities", "Conv", "Engine", "first_line"]
 
 Array = np.ndarray[Any, Any]
 Apply = Callable[[Map, Problem, Operands], Array]
@@ -221,30 +222,33 @@ class Conv:
         given = _flip_weight(self.map, operands) if flipped else operands
         apply = call or self.engine.apply
         result: Array = self.guarded(lambda: apply(self.map, problem, given))
+        if result.dtype.kind == "c" and DTYPES[problem.dtype].kind != "c":
+            raise TargetRaisedError(f"TypeError: returned complex numbers ({result.dtype}) of {problem.dtype} operands")
         return _flip_spatial(result) if flipped and self.map is Map.GRAD_WEIGHT else result
 
     def guarded(self, call: Callable[[], Any]) -> Any:
         """Call the target, and tell what it raises as `attempt` does."""
         process = os.getpid()
         try:
-            return call()
+            with np.errstate(), warnings.catch_warnings():  # what it sets is not to hold for laws
+                return call()
         except NotImplementedError as error:
-            raise UnsupportedError(f"{self.engine.name}: {str(error) or 'not implemented'}") from error
+            raise UnsupportedError(f"{self.engine.name}: {first_line(error) or 'not implemented'}") from error
         except BaseException as error:
             if _device_is_full(error):
-                raise UnsupportedError(f"{self.engine.name}: {_first_line(error)}") from error
+                raise UnsupportedError(f"{self.engine.name}: {first_line(error)}") from error
             if _out_of_memory(error):
                 when_out_of_memory()
             if is_interrupt(error):
                 raise
-            raise TargetRaisedError(f"{type(error).__name__}: {_first_line(error)}") from error
+            raise TargetRaisedError(f"{type(error).__name__}: {first_line(error)}") from error
         finally:
             if os.getpid() != process:
                 os._exit(0)  # the target forked, and this is the child: it must not go on judging
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or "allocate memory" in _first_line(error)
+    return isinstance(error, MemoryError) or "allocate memory" in first_line(error)
 
 
 def _device_is_full(error: BaseException) -> bool:
@@ -273,9 +277,14 @@ def _flip_spatial(weight: Array) -> Array:
     return np.ascontiguousarray(np.flip(weight, tuple(range(2, weight.ndim))))
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return what an exception says, in one line that any terminal and any file can hold."""
     try:
-        lines = str(error).splitlines()
-    except Exception:  # noqa: BLE001 - a hostile target's exception may refuse to be printed
+        lines = str(error)[:10_000].splitlines()
+    except BaseException:  # noqa: BLE001 - a hostile target's exception may refuse to be printed
         return "(an exception that cannot be printed)"
-    return lines[0][:300] if lines else ""
+    return "".join(map(_printable, lines[0][:300])) if lines else ""
+
+
+def _printable(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
