@@ -12,7 +12,7 @@ from convcheck.dtypes import DTYPES
 from convcheck.engines.base import FEATURES, Capabilities
 from convcheck.laws import BY_NAME
 from convcheck.problem import Map, Problem
-from convcheck.space import CLASSES, NEEDS, Space, classify, impossible, seeded
+from convcheck.space import CLASSES, NEEDS, Space, classify, impossible, network_layers, seeded
 from convcheck.strategies import problems
 
 EVERYTHING = Capabilities((1, 2, 3), tuple(DTYPES), frozenset(FEATURES), tuple(Map), work_limit=10**18)
@@ -232,3 +232,17 @@ def test_no_class_is_excluded_from_all_others(strength):
                 any(not impossible({name: one, other: two}) for two in CLASSES[other])
                 for other, _ in product(others, range(strength))
             )
+
+
+def test_some_layers_of_networks_have_many_channels_and_filters_on_planes():
+    layers = network_layers(EVERYTHING, Map.FORWARD, 300_000)
+    blocked = [p for p in layers if min(p.channels_per_group, p.filters_per_group, *p.output[-2:]) >= 8]
+    blocked = [p for p in blocked if min(p.channels_per_group, p.filters_per_group) >= 16]
+    assert {p.ndim for p in blocked} == {1, 2, 3}
+    assert {p.dtype for p in blocked} == {"f32", "bf16"}
+
+
+def test_layers_of_networks_stay_below_the_work_limit():
+    layers = network_layers(EVERYTHING, Map.FORWARD, 50_000)
+    assert max(p.work for p in layers) <= 50_000
+    assert all(p.work <= 300_000 for p in network_layers(EVERYTHING, Map.FORWARD, 10**9))

@@ -40,12 +40,34 @@ _LAYERS = (
     "f32 n1 g1 c32 o8 i5x4x3 k3x1x1 p1x0x0",  # R(2+1)D: time
 )
 
+#: many channels and filters at once, on planes of 8 by 8 and more: what tiles, blocks and fast algorithms ask for
+_BLOCKED = (
+    "f32 n1 g1 c24 o40 i66 k3 p1",  # wav2vec: the layers above
+    "f32 n1 g1 c16 o16 i9x9 k3x3 p1x1",  # VGG, ResNet
+    "f32 n1 g1 c17 o25 i10x10 k3x3",  # U-Net; one more than whole blocks
+    "f32 n1 g1 c32 o64 i8x8 k1x1",  # ResNet: bottleneck
+    "f32 n2 g1 c33 o65 i8x8 k1x1",  # the same, one more than whole blocks
+    "f32 n2 g1 c16 o16 i16x15 k3x3 s2x2 p1x1",  # ResNet: between stages
+    "f32 n1 g2 c32 o32 i8x8 k3x3 p2x2 d2x2",  # ResNeXt, dilated
+    "f32 n1 g1 c16 o20 i9x8 k3x3 p2x2 d2x2",  # DeepLab
+    "f32 n1 g1 c16 o16 i2x4x5 k3x3x3 p1x1x1",  # C3D
+    "f32 n1 g1 c16 o16 i3x8x9 k3x1x1 p1x0x0",  # R(2+1)D: time
+)
+
+#: dtypes that layers of many channels are taken in, of which an engine's first two are enough
+_TUNED = ("f32", "bf16", "f16", "f64")
+
 
 @cache
 def network_layers(offered: Capabilities, which: Map, work_limit: int) -> tuple[Problem, ...]:
-    """Layers that an engine takes, in each floating-point dtype; on the primary map in one integer dtype too."""
-    dtypes = [d for d in offered.dtypes if DTYPES[d].kind == "f"]
-    if which is offered.primary:
-        dtypes += [d for d in offered.dtypes if DTYPES[d].kind == "i"][:1]
-    layers = [Problem.parse(line).replace(dtype=dtype) for dtype in dtypes for line in _LAYERS]
+    """Layers that an engine takes, in each floating-point dtype; on the primary map in one integer dtype too.
+
+    Those of many channels and filters are taken in two floating-point dtypes.
+    """
+    floats = [d for d in offered.dtypes if DTYPES[d].kind == "f"]
+    integers = [d for d in offered.dtypes if DTYPES[d].kind == "i"][: which is offered.primary]
+    wanted = [(dtype, line) for dtype in (*floats, *integers) for line in _LAYERS]
+    tuned = [d for d in _TUNED if d in floats][:2]
+    wanted += [(dtype, line) for dtype in tuned for line in _BLOCKED]
+    layers = [Problem.parse(line).replace(dtype=dtype) for dtype, line in wanted]
     return tuple(p for p in layers if not offered.admits(p) and p.work <= work_limit)
