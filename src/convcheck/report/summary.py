@@ -75,7 +75,8 @@ def _left_out(report: Results) -> Iterator[tuple[str, str]]:
         if not (result.judged or result.violation):
             laws.setdefault(why_not(result, report.target), []).append(result.law)
     for i, (reason, names) in enumerate(laws.items()):
-        yield "not judged" if i == 0 else "", f"{', '.join(names)}: {reason}"
+        told = f"{len(names)} laws" if reason.startswith("stopped") and len(names) > 1 else ", ".join(names)
+        yield "not judged" if i == 0 else "", f"{told}: {reason}"
     skipped: Counter[str] = Counter()
     for result in report.results:
         skipped.update(result.skipped if result.judged else {})

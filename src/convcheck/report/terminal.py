@@ -12,12 +12,12 @@ from convcheck.report.grouping import grouped
 from convcheck.report.lines import labelled
 from convcheck.report.model import LawResult, Results
 from convcheck.report.replay import Replay, replay_with
-from convcheck.report.summary import main_reason, plural, summary_lines, why_not, without_name
+from convcheck.report.summary import main_reason, plural, summary_lines, without_name
 from convcheck.report.violation import group_lines
 
 __all__ = ["report_lines", "report_text", "violations_text"]
 
-MARKS = {"holds": ("holds", "green"), "violated": ("VIOLATED", "bold red"), "not judged": ("-", "dim")}
+MARKS = {"holds": ("holds", "green"), "violated": ("VIOLATED", "bold red")}
 
 
 def report_lines(report: Results, width: int, replay: Replay, options: Sequence[str] = ()) -> Iterator[Text]:
@@ -57,10 +57,11 @@ def _head(report: Results, width: int, options: Sequence[str]) -> Iterator[Text]
 
 
 def _laws(report: Results, width: int) -> Iterator[Text]:
-    """One line a law, chapter by chapter."""
-    room = max((len(result.law) for result in report.results), default=0) + 2
+    """One line a law that was judged, chapter by chapter; the summary tells why others were not."""
+    told = [result for result in report.results if result.status != "not judged"]
+    room = max((len(result.law) for result in told), default=0) + 2
     chapter = ""
-    for result in report.results:
+    for result in told:
         here = BY_NAME[result.law].chapter if result.law in BY_NAME else ""
         if here != chapter:
             yield Text(here, "bold")
@@ -76,8 +77,6 @@ def _remark(result: LawResult, target: str) -> str:
     """Return what is worth saying of a law on one line."""
     if result.violation and not result.judged:
         return result.violation.reason
-    if not result.judged:
-        return why_not(result, target)
     parts = [f"{result.failed:,} of {plural(result.judged, 'case')} fail" + "s" * (result.failed == 1)]
     if not result.violation:
         parts = [plural(result.judged, "case")]
