@@ -45,7 +45,13 @@ def test_a_class_goes_with_the_feature_that_it_needs(parameter, name):
 
 def test_one_axis_is_never_uneven():
     line = Capabilities((1,), ("f32",), frozenset(FEATURES))
-    uneven = {("kernel", "mixed"), ("stride", "unequal"), ("dilation", "unequal"), ("size", "uneven")}
+    uneven = {
+        ("kernel", "mixed"),
+        ("stride", "unequal"),
+        ("dilation", "unequal"),
+        ("size", "uneven"),
+        ("size", "plane"),
+    }
     assert not [pair for pair in uneven if pair[1] in Space(line).table[pair[0]]]
 
 
@@ -189,6 +195,9 @@ def test_every_problem_has_a_class_of_every_parameter(problem):
         ("i5x5 k3x3 p1x2", "padding", "unequal"),
         ("i9 k3 p1 d2", "padding", "below-dilation"),
         ("i300 k3", "size", "large"),
+        ("i24x33 k3x3", "size", "plane"),
+        ("i10x14x12 k3x1x3", "size", "plane"),
+        ("i23x40 k3x3", "size", "uneven"),
         ("i1x5 k1x2", "size", "unit-axis"),
         ("i18 k3", "size", "vector"),
         ("i50 k3", "size", "uneven"),
@@ -217,6 +226,8 @@ def test_a_row_is_possible_where_it_names_nothing_that_excludes_another():
         {"padding": "same-strided", "stride": "one"},
         {"padding": "below-dilation", "dilation": "one"},
         {"kernel": "full", "size": "large"},
+        {"kernel": "large", "size": "plane"},
+        {"ndim": "1", "size": "plane"},
     ],
 )
 def test_a_row_whose_classes_exclude_each_other_is_impossible(row):
@@ -246,3 +257,44 @@ def test_layers_of_networks_stay_below_the_work_limit():
     layers = network_layers(EVERYTHING, Map.FORWARD, 50_000)
     assert max(p.work for p in layers) <= 50_000
     assert all(p.work <= 300_000 for p in network_layers(EVERYTHING, Map.FORWARD, 10**9))
+
+
+def built(row, seeds=range(300)):
+    space = Space(Capabilities((2,), ("f32",), frozenset(FEATURES), work_limit=10**18))
+    return [space.build(seeded(seed), {"ndim": "2", "stride": "one", "dilation": "one", **row}) for seed in seeds]
+
+
+def test_both_axes_of_a_plane_exceed_whole_tiles():
+    outputs = [p.output for p in built({"size": "plane", "kernel": "odd", "padding": "none"})]
+    assert (max(min(output) for output in outputs) > 32, min(min(output) for output in outputs) > 16) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"), [("few", 2, 4), ("odd", 5, 9), ("around", 10, 33), ("wide", 32, 300)]
+)
+def test_any_count_of_a_class_occurs(name, least, most):
+    counts = {p.channels for p in built({"channels": name, "groups": "one", "size": "tiny"})}
+    others = {8, 16, 32} if name == "around" else {8} if name == "odd" else {33} if name == "wide" else set()
+    assert (min(counts) >= least, max(counts) <= most, counts & others) == (True, True, set())
+    assert len(counts) > (most - least) / 3
+
+
+def test_batches_are_of_any_size():
+    batches = {p.batch for p in built({"batch": "several", "size": "tiny"})}
+    assert (min(batches), max(batches), len(batches) > 25) == (2, 33, True)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("stride", {1, 2, 3, 4, 5}), ("dilation", {1, 2, 3, 4, 7})])
+def test_values_that_differ_by_axis_are_of_a_wide_range(name, expected):
+    assert expected == {v for p in built({name: "unequal", "size": "tiny"}) for v in getattr(p, name)}
+
+
+def test_paddings_that_differ_by_axis_are_of_a_wide_range():
+    problems = built({"padding": "unequal", "size": "tiny"})
+    assert {pad[0] for p in problems for pad in p.padding} == set(range(6))
+
+
+def test_large_kernels_are_large_along_one_axis_or_along_several():
+    kernels = [p.kernel for p in built({"kernel": "large", "size": "tiny"})]
+    assert {min(kernel) > 7 for kernel in kernels} == {True, False}
+    assert {max(kernel) for kernel in kernels} == {8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 31}

@@ -9,7 +9,7 @@ from math import prod
 from convcheck.engines.base import Capabilities
 from convcheck.problem import Map, Problem, same_padding
 from convcheck.space.choose import Chooser
-from convcheck.space.table import COUNTS, DTYPES_OF, KERNELS, VECTORS
+from convcheck.space.table import BETWEEN, COUNTS, DTYPES_OF, KERNELS, PLANES, UNEVEN, VECTORS
 
 __all__ = ["Builder"]
 
@@ -29,7 +29,7 @@ class Builder:
         """Choose kernel, dilation, padding and sizes, then as many channels as the work allows."""
         ndim = int(self.cls["ndim"])
         kernel = self._kernel(ndim)
-        dilation = self._per_axis("dilation", {"one": 1, "two": 2, "more": self.choose.pick((3, 3, 4, 5))}, ndim)
+        dilation = self._per_axis("dilation", ndim)
         stride = self._stride(kernel)
         reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
         same, lower = self._same()
@@ -66,15 +66,15 @@ class Builder:
         if name == "mixed":
             axis = self.choose.integer(0, ndim - 1)
             sizes[axis], sizes[axis - 1] = 1, pick((2, 3, 4, 5)) if ndim > 1 else 1
-        if name == "large" and ndim > 1:
+        if name == "large" and ndim > 1 and pick((True, True, False)):
             sizes[self.choose.integer(0, ndim - 1)] = pick((1, 2, 3))
         return tuple(sizes)
 
-    def _per_axis(self, parameter: str, values: Mapping[str, int], ndim: int) -> Sizes:
-        name = self.cls[parameter]
+    def _per_axis(self, parameter: str, ndim: int) -> Sizes:
+        name, more = self.cls[parameter], self.choose.pick((3, 3, 4, 5, 3, 4, 6, 8))
         if name != "unequal" or ndim == 1:
-            return (values.get(name, 2),) * ndim
-        return self._uneven((1, 2, 3), ndim)
+            return ({"one": 1, "more": more}.get(name, 2),) * ndim
+        return self._uneven(UNEVEN[parameter], ndim)
 
     def _uneven(self, options: Sequence[int], ndim: int) -> Sizes:
         """Values of which at least two differ."""
@@ -88,7 +88,7 @@ class Builder:
             extra = self.choose.integer(1, 2)
             uneven = "unequal-stride" in self.offered.features
             return tuple((k if uneven else max(kernel)) + extra for k in kernel)
-        return self._per_axis("stride", {"one": 1, "two": 2, "more": self.choose.pick((3, 3, 4, 5))}, len(kernel))
+        return self._per_axis("stride", len(kernel))
 
     def _padding(self, reach: Sizes, dilation: Sizes) -> tuple[tuple[int, int], ...]:
         name, choose, ndim = self.cls["padding"], self.choose, len(reach)
@@ -96,7 +96,7 @@ class Builder:
             return ((0, 0),) * ndim
         uneven = "unequal-padding" in self.offered.features
         if name == "unequal" and ndim > 1:
-            return tuple((p, p) for p in self._uneven((0, 1, 2, 3), ndim))
+            return tuple((p, p) for p in self._uneven(UNEVEN["padding"], ndim))
         if name == "two-sided":
             pairs = [(choose.integer(0, 3), choose.integer(0, 3)) for _ in range(ndim)]
             axis = choose.integer(0, ndim - 1)
@@ -118,7 +118,9 @@ class Builder:
             return tuple(max(low, r) for low, r in zip(least, reach, strict=True))
         tiny = [choose.integer(low, low + 2 * s + 1) for low, s in zip(least, stride, strict=True)]
         special = choose.integer(0, ndim - 1)
-        if name == "narrow":
+        if name == "plane" and ndim in PLANES:
+            tiny = [choose.integer(*PLANES[ndim]) for _ in range(ndim)]
+        elif name == "narrow":
             tiny = [max(low, choose.integer(3, 23 if ndim < 3 else 9)) for low in least]
         elif name == "vector":
             tiny[special] = choose.pick(VECTORS) + choose.pick((0, -1, 1, 2)) + reach[special] - 1
@@ -142,8 +144,14 @@ class Builder:
             channels, filters = 1, 1 if cls["groups"] == "depthwise" else multiplier
             groups = max(1, min(groups, left // filters))
         else:
-            channels = min(choose.pick(COUNTS[cls["channels"]]), max(1, left // groups))
-            filters = min(choose.pick(COUNTS[cls["filters"]]), max(1, left // (groups * channels)))
+            channels = min(self._count("channels"), max(1, left // groups))
+            filters = min(self._count("filters"), max(1, left // (groups * channels)))
         batch = choose.pick((2, 3, 4, 5, 2, 3, 4, 9, 17, 33)) if cls["batch"] == "several" else 1
+        batch = choose.integer(2, 33) if batch > 1 and choose.pick((False, True)) else batch
         batch = max(1, min(batch, left // (groups * channels * filters)))
         return spatial.replace(batch=batch, groups=groups, channels=groups * channels, filters=groups * filters)
+
+    def _count(self, parameter: str) -> int:
+        """Choose a count of a class, as often one that engines are known for as any."""
+        name = self.cls[parameter]
+        return self.choose.pick(self.choose.pick((COUNTS[name], BETWEEN.get(name, COUNTS[name]))))

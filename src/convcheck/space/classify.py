@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import prod
 
 from convcheck.problem import Problem
-from convcheck.space.table import COUNTS, DTYPES_OF, VECTORS
+from convcheck.space.table import COUNTS, DTYPES_OF, PLANES, VECTORS
 
 __all__ = ["classify"]
 
@@ -71,6 +71,8 @@ def _size_class(p: Problem) -> str:
         return "large"
     if 1 in p.size:
         return "unit-axis"
+    if p.ndim in PLANES and min(p.size) >= PLANES[p.ndim][0]:
+        return "plane"
     dense = (s - r + 1 for s, r in zip(p.size, p.reach, strict=True))
     if any(v - 1 <= positions <= v + 2 for positions in dense for v in VECTORS):
         return "vector"

@@ -55,7 +55,7 @@ class Space:
             return False
         if parameter == "kernel" and offered.kernels and not self._has_kernel(name):
             return False
-        uneven = name in ("unequal", "uneven", "unit-axis", "mixed")
+        uneven = name in ("unequal", "uneven", "unit-axis", "plane", "mixed")
         if uneven and max(offered.ndims) == 1 and name != "unit-axis":
             return False
         needs = NEEDS.get((parameter, name), ())

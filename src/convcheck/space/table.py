@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from convcheck.dtypes import DTYPES
 
 __all__ = [
+    "BETWEEN",
     "CLASSES",
     "COUNTS",
     "DTYPES_OF",
@@ -18,6 +19,8 @@ __all__ = [
     "INTEGERS",
     "KERNELS",
     "NEEDS",
+    "PLANES",
+    "UNEVEN",
     "VECTORS",
     "WEIGHTS",
     "impossible",
@@ -38,7 +41,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "stride": ("one", "two", "more", "above-kernel", "unequal"),
     "dilation": ("one", "two", "more", "unequal"),
     "padding": ("none", "symmetric", "unequal", "two-sided", "below-dilation", "at-least-kernel", *_SAME),
-    "size": ("tiny", "narrow", "vector", "uneven", "unit-axis", "large"),
+    "size": ("tiny", "narrow", "vector", "uneven", "unit-axis", "plane", "large"),
     "bias": ("no", "yes"),
 }
 
@@ -77,13 +80,29 @@ COUNTS: dict[str, tuple[int, ...]] = {
     "wide": (32, 48, 63, 64, 65, 129, 257),
 }
 
+#: all counts of a class, where it has more than those
+BETWEEN: dict[str, tuple[int, ...]] = {
+    "around": tuple(n for n in (*range(10, 32), 33) if n != 16),
+    "wide": tuple(n for n in range(32, 301) if n != 33),
+}
+
+#: sizes of all axes of a plane, smallest and largest, by the number of axes
+PLANES: dict[int, tuple[int, int]] = {2: (24, 48), 3: (10, 14)}
+
+#: strides, dilations and paddings that differ from axis to axis, small ones likelier
+UNEVEN: dict[str, tuple[int, ...]] = {
+    "stride": (1, 2, 3, 1, 2, 3, 4, 5),
+    "dilation": (1, 2, 3, 1, 2, 3, 4, 7),
+    "padding": (0, 1, 2, 3, 0, 1, 2, 3, 4, 5),
+}
+
 #: sizes of a kernel along an axis, by class; a full one has those of a small one
 KERNELS: dict[str, tuple[int, ...]] = {
     "small": (2, 1, 3),
     "unit": (1,),
     "even": (2, 4, 6),
-    "odd": (3, 5),
-    "large": (8, 9, 11, 13, 17),
+    "odd": (3, 5, 7),
+    "large": (8, 9, 11, 13, 17, 10, 12, 14, 15, 16, 31),
 }
 
 #: how often a free choice takes a class, where that is not once
@@ -129,10 +148,10 @@ _EXCLUSIONS: tuple[tuple[str, tuple[str, ...], str, tuple[str, ...]], ...] = (
     ("ndim", ("1",), "dilation", ("unequal",)),
     ("ndim", ("1",), "padding", ("unequal",)),
     ("ndim", ("1",), "kernel", ("mixed", "small")),
-    ("ndim", ("1",), "size", ("uneven",)),
+    ("ndim", ("1",), "size", ("uneven", "plane")),
     # a large kernel's reach is more than a small input holds
-    ("kernel", ("large",), "size", ("unit-axis",)),
-    ("kernel", ("full",), "size", ("vector", "uneven", "unit-axis", "large")),
+    ("kernel", ("large",), "size", ("unit-axis", "plane")),
+    ("kernel", ("full",), "size", ("vector", "uneven", "unit-axis", "plane", "large")),
 )
 
 #: by (parameter, class): the classes of other parameters that it excludes

@@ -69,6 +69,16 @@ _ALONE: dict[str, Condition] = {
         c.kernel == (7, 7) and c.stride == (2, 2) and c.padding == ((3, 3), (3, 3))
     ),
     "planes-above-5000": lambda c: c.places > 5000,
+    "tiles-of-16-by-16-filled": lambda c: c.ndim > 1 and min(c.output[-2:]) > 16,
+    "planes-of-three-axes-above-8": lambda c: c.ndim == 3 and min(c.output) > 8,
+    "strides-1-and-5": lambda c: {1, 5} <= {*c.stride},
+    "dilations-1-and-7": lambda c: {1, 7} <= {*c.dilation},
+    "padding-above-4-on-one-axis": lambda c: max(map(max, c.padding)) > 4 > min(map(max, c.padding)),
+    "kernel-above-7-along-two-axes": lambda c: sum(k > 7 for k in c.kernel) > 1,
+    "kernel-31": lambda c: 31 in c.kernel,
+    "fourteen-channels": lambda c: c.channels == 14,
+    "eleven-images": lambda c: c.batch == 11,
+    "strided-one-tap-on-a-plane": lambda c: c.taps == 1 and min(c.stride) > 1 and c.places > 100,
 }
 
 
