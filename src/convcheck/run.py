@@ -31,6 +31,8 @@ MOST_PROBLEMS = 2000
 FEWEST_FAILURES = 4
 #: why laws are not judged after the first violation, where that is all that was asked for
 STOPPED = "stopped at the first violation"
+#: why laws are not judged of a target that dies of their cases, or hangs again and again
+DIED, HANGS = "given up: the target died of its cases (see survives)", "given up: the target hangs (see survives)"
 
 
 @dataclass(frozen=True)
@@ -144,10 +146,11 @@ class _Run:
             self.classes |= tally.classes
         for name, job in jobs.items():
             if job.deaths and not tallies.get(name, job.total()).judged:
-                silent[name] = "given up: the target died of its cases (see survives)"
+                silent[name] = DIED
+        unreached = HANGS if getattr(self.backend, "hanging", False) else STOPPED
         results = []
         for law in self.laws:
-            silence = silent[law.name] or ("" if law.name in tallies or self.interrupted else STOPPED)
+            silence = silent[law.name] or ("" if law.name in tallies or self.interrupted else unreached)
             tally = tallies.get(law.name, Tally())
             results.append(_conclude(law, tally, violations.get(law.name), silence))
         return self.with_deaths(results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -9,12 +10,16 @@ from textwrap import dedent
 import psutil
 import pytest
 
+from convcheck.errors import UsageError
+from convcheck.isolation.supervisor import Limits, Supervisor
+from convcheck.plan import Profile
 from convcheck.replay import replay
 from convcheck.run import verify
 
 if not sys.platform.startswith("linux"):  # pragma: no cover
     pytest.skip("worker processes are watched through Linux's own interfaces", allow_module_level=True)
 
+FEW = Profile("few", pairs=False, triples=False, random=4, certifying=8, search=0, shrink_seconds=0.5)
 HEADER = """
 import ctypes, os, signal, sys, threading, time
 import numpy as np
@@ -40,6 +45,7 @@ DEADLY = {
     "killed": ("os.kill(os.getpid(), signal.SIGKILL)", "crashed: SIGKILL"),
     "exit-without-status": ("os._exit(0)", "ended itself with status 0"),
     "exit-with-status": ("os._exit(7)", "ended itself with status 7"),
+    "exit-with-any-status": ("os._exit(93)", "ended itself with status 93"),
     "memory": ("np.ones(1 << 30)", "over 4 GiB"),
     "endless-loop": ("\n        while True: pass", "no answer in 1 s"),
     "endless-sleep": ("time.sleep(1000)", "no answer in 1 s"),
@@ -52,6 +58,8 @@ HARMLESS = {
     "changes-directory": "os.chdir('/')",
     "ignores-signals": "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
     "seeds-generators": "np.random.seed(0)",
+    "raises-on-floating-point-errors": "np.seterr(all='raise')",
+    "leaves-a-timer": "signal.setitimer(signal.ITIMER_REAL, 0.05)",
     "leaves-a-thread": "threading.active_count() > 5 or threading.Thread(target=time.sleep, args=(1000,)).start()",
     "leaves-a-child": """
         if not os.path.exists(MARK):
@@ -69,6 +77,10 @@ RAISED = {
     "nothing": ("return None", "returned None instead of a numpy array"),
     "a-list": ("return [[1.0]]", "instead of a numpy array"),
     "text": ("return 'garbage'", "instead of a numpy array"),
+    "objects": ("return right(X, K).astype(object)", "returned an array of object, which are no numbers"),
+    "dates": ("return right(X, K).astype('M8[s]')", "returned an array of datetime64[s], which are no numbers"),
+    "records": ("return np.zeros(right(X, K).shape, 'i4,f4')", "which are no numbers"),
+    "letters-that-cannot-be-shown": ("raise ValueError('\\ud800\\x1b')", "raised ValueError: \\ud800\\x1b"),
 }
 
 
@@ -144,3 +156,79 @@ def test_a_target_that_dies_of_every_call_is_reported_and_replayed(tmp_path, mon
     assert (violation.law, violation.reason[: len(how)]) == ("survives", how)
     again = replay(f"{name}:corr1d", str(violation.case), isolate=True, call_timeout=0.3)
     assert again.violation.reason[: len(how)] == how
+
+
+@pytest.mark.parametrize("kind", ["object", "str", "'M8[s]'", "'V8'", "bool", "complex", "'longdouble'"])
+def test_results_of_any_type_end_no_run(judged, kind):
+    name = "any-type-" + "".join(filter(str.isalnum, kind))
+    report = judged(name, f"return np.zeros(right(X, K).shape, {kind})", laws=(), dtypes=("f32",), profile=FEW)
+    assert (report.exit_code, [v.law for v in report.violations if "could not go on" in v.reason]) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("numpy-is-changed", "np.asarray = np.array_equal = np.abs = np.where = None"),
+        ("clock-is-stopped", "time.monotonic = None"),
+        ("numpy-is-emptied", "np.__dict__.clear()"),
+        ("directory-is-removed", "os.mkdir(MARK); os.chdir(MARK); os.rmdir(MARK)"),
+        ("streams-are-closed", "os.closerange(0, 3)"),
+        ("timer-raises", "signal.signal(signal.SIGALRM, lambda *_: 1 / 0); signal.setitimer(signal.ITIMER_REAL, 1e-4)"),
+    ],
+)
+def test_what_breaks_convcheck_s_own_code_ends_no_run(judged, name, body):
+    report = judged(name, body, laws=("definition", "leaves-no-trace"), dtypes=("f32",))
+    assert report.exit_code in (0, 1)
+
+
+def test_convcheck_s_own_mistake_is_shown_with_its_place(judged):
+    body = "import convcheck.examine; convcheck.examine.judge = None; return right(X, K)"
+    (violation,) = judged("breaks-the-judge", body, laws=("definition",), dtypes=("f32",)).violations
+    assert (violation.law, violation.reason[:44]) == ("survives", "convcheck could not go on: TypeError: 'NoneT")
+    assert "(examine.py, line" in violation.reason
+
+
+def test_a_target_that_hangs_is_given_up(judged, monkeypatch):
+    monkeypatch.setattr("convcheck.isolation.backend.ENOUGH_HANGS", 2)
+    options = {"laws": (), "call_timeout": 0.3, "dtypes": ("f32",), "profile": FEW}
+    report = judged("hangs-again-and-again", "while True: pass", **options)
+    given_up = [r.law for r in report.results if r.reason == "given up: the target hangs (see survives)"]
+    assert (report.exit_code, len(given_up) > 10) == (1, True)
+
+
+@pytest.mark.parametrize("module", ["while True: pass", "import time; time.sleep(1000)"])
+def test_a_module_that_hangs_while_it_is_imported_is_an_error(tmp_path, module):
+    (tmp_path / "hangs.py").write_text(f"{module}\n")
+    program = """
+import psutil
+from convcheck.errors import UsageError
+from convcheck.isolation import supervisor
+from convcheck.run import verify
+supervisor.IMPORT_SECONDS = 3.0
+try:
+    verify("hangs:corr2d", isolate=True, call_timeout=0.5)
+except UsageError as error:
+    print(error)
+living = [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+print([p.cmdline() for p in living if "resource_tracker" not in " ".join(p.cmdline())])
+"""
+    output = subprocess.check_output([sys.executable, "-c", program], cwd=tmp_path, text=True, timeout=100)  # noqa: S603
+    assert output.splitlines() == ["the target does not survive being imported: no answer in 3 s", "[]"]
+
+
+def test_a_module_that_hangs_in_a_worker_alone_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("convcheck.isolation.supervisor.IMPORT_SECONDS", 1.0)
+    (tmp_path / "hangs_in_a_worker.py").write_text("import time\ntime.sleep(1000)\n")
+    verify("scipy", isolate=True, laws=("definition",), profile=FEW)  # the fork server is there, and imports no more
+    with pytest.raises(UsageError, match="does not survive being imported: no answer in 1 s"):
+        verify("hangs_in_a_worker:corr2d", isolate=True, call_timeout=0.5)
+
+
+def test_no_file_is_left_behind(judged, tmp_path, monkeypatch):
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    with Supervisor(1, Limits()) as supervisor:
+        supervisor._worker(0)
+        assert [path for path in place.iterdir() if "pymp" not in path.name] == []

@@ -16,7 +16,7 @@ from convcheck.engines.base import Capabilities, Engine
 from convcheck.engines.probes.derivatives import GRADIENT_PROBE
 from convcheck.errors import UnsupportedError, UsageError
 from convcheck.isolation.supervisor import Death, Limits, Supervisor
-from convcheck.isolation.tasks import Spec
+from convcheck.isolation.tasks import BROKE, Spec
 from convcheck.laws import BY_NAME
 from convcheck.operands import Fill, Operands
 from convcheck.plan import Profile, Slice
@@ -31,7 +31,7 @@ Array = np.ndarray[Any, Any]
 
 #: deaths after which a law, probing, and making a case small give up on the target
 ENOUGH_OF_A_LAW, ENOUGH_OF_PROBES, ENOUGH_OF_TRIES = 5, 8, 8
-#: hangs, which take time, after which a law gives up, and in all after which every law gives up at its first
+#: hangs, which take time, after which a law gives up, and in all after which the run does
 ENOUGH_HANGS_OF_A_LAW, ENOUGH_HANGS = 2, 8
 #: seconds without an answer that count as a hang once the first has been found, and while one is made smaller
 IMPATIENT = 2.0
@@ -82,7 +82,7 @@ class Isolated:
         stopped = False
 
         def tasks() -> tuple[Any, ...] | None:
-            while not stopped:
+            while not (stopped or self.hanging):
                 while not queue:
                     if (job := next(jobs, None)) is None:
                         return None
@@ -112,8 +112,13 @@ class Isolated:
 
     def _patience(self) -> int:
         """Deaths after which a law gives up."""
-        hangs = sum(how.startswith("no answer") for _, how in self._died)
-        return ENOUGH_OF_A_LAW if not hangs else ENOUGH_HANGS_OF_A_LAW if hangs < ENOUGH_HANGS else 1
+        hangs = any(_is_hang(how) for _, how in self._died)
+        return ENOUGH_HANGS_OF_A_LAW if hangs else ENOUGH_OF_A_LAW
+
+    @property
+    def hanging(self) -> bool:
+        """Whether the target has hung so often that nothing more is asked of it."""
+        return sum(_is_hang(how) for _, how in self._died) >= ENOUGH_HANGS
 
     def _bury(self, part: Slice, death: Death) -> tuple[list[Slice], list[Slice]]:
         """Keep the case that the target died of; return what is left of the slice before it, and behind it."""
@@ -128,7 +133,7 @@ class Isolated:
         return ([before] if at > part.start else []), ([behind] if at + 1 < part.stop else [])
 
     def _less_patient(self, death: Death) -> None:
-        if death.how.startswith("no answer"):
+        if _is_hang(death.how):
             self._supervisor.limits = replace(self._limits, seconds=min(self._limits.seconds, IMPATIENT))
 
     def minimise(self, cases: list[Case]) -> list[Violation]:
@@ -185,7 +190,7 @@ class Isolated:
             for move in MOVES:
                 while time.monotonic() < deadline and (smaller := self._first_death(list(move(case)), how)):
                     case = smaller
-        repeated = 2 if how.startswith("no answer") else 5
+        repeated = 2 if _is_hang(how) else 5
         failed = sum(self._first_death([case], how) is not None for _ in range(repeated))
         return replace(_death(case, how), found=found, failed=failed, repeated=repeated)
 
@@ -238,7 +243,13 @@ def _unanswered(_: Map, problem: Problem, __: Operands) -> Array:
 
 
 def _kind(how: str) -> str:
-    return "no answer" if how.startswith("no answer") else how
+    if how.startswith(BROKE):  # whatever the message and the line
+        return ":".join(how.split(":")[:2])
+    return "no answer" if _is_hang(how) else how
+
+
+def _is_hang(how: str) -> bool:
+    return how.startswith("no answer")
 
 
 def _death(case: Case, how: str) -> Violation:

@@ -1,8 +1,12 @@
-"""Imported by the fork server: convcheck, and the target's module, so that every worker is a fork away."""
+"""Imported by the fork server: convcheck, and the target's module, so that every worker is a fork away.
+
+A module that takes too long ends the fork server by SIGALRM, whatever it is that it does.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import suppress
 from importlib import import_module
 
@@ -10,5 +14,8 @@ import convcheck.isolation.tasks  # noqa: F401
 
 _module = os.environ.get("CONVCHECK_PRELOAD", "")
 if _module:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, float(os.environ["CONVCHECK_PRELOAD_SECONDS"]))
     with suppress(BaseException):  # a worker will say what is wrong with it
         import_module(_module)
+    signal.setitimer(signal.ITIMER_REAL, 0)

@@ -11,16 +11,15 @@ import sys
 
 from convcheck import layouts
 from convcheck.engines import base
+from convcheck.isolation.ledger import Ledger
 
-__all__ = ["OVER_MEMORY", "enter"]
+__all__ = ["enter"]
 
-#: exit status of a worker whose target ran out of the memory that it may have
-OVER_MEMORY = 93
 #: from <linux/prctl.h>; see prctl(2)
 PR_SET_PDEATHSIG = 1
 
 
-def enter(memory_limit: int) -> None:
+def enter(memory_limit: int, ledger: Ledger) -> None:
     """Leave the terminal, ignore Ctrl-C, print into nothing, bound memory (MiB above what is in use), arm guards."""
     os.setsid()
     _end_with_parent()
@@ -33,8 +32,13 @@ def enter(memory_limit: int) -> None:
     sys.stderr = sys.stdout
     layouts.guard_pages(armed=True)
     if memory_limit:
-        base.when_out_of_memory = lambda: os._exit(OVER_MEMORY)
+        base.when_out_of_memory = lambda: _end_over_memory(ledger)
         _limit_memory(memory_limit << 20)
+
+
+def _end_over_memory(ledger: Ledger) -> None:
+    ledger.write_full()
+    os._exit(1)
 
 
 def _end_with_parent() -> None:

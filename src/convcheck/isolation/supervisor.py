@@ -6,10 +6,12 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Self
@@ -18,13 +20,14 @@ import psutil
 
 from convcheck.errors import UsageError
 from convcheck.isolation.ledger import Entry, Ledger
-from convcheck.isolation.sandbox import OVER_MEMORY
 from convcheck.isolation.tasks import work
 
 __all__ = ["Death", "Limits", "Supervisor"]
 
 #: seconds between two looks at the clock and the memory of busy workers
 TICK = 0.1
+#: seconds, at least, for whatever is no case: to import the target, and all else that it needs
+IMPORT_SECONDS = 60.0
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -56,7 +59,10 @@ class Supervisor:
             os.environ.setdefault(threads, "1")  # problems are small, and workers share the cores
         # the fork server imports the target once; a worker that dies is replaced by a fork, in milliseconds
         os.environ["CONVCHECK_PRELOAD"] = preload
+        os.environ["CONVCHECK_PRELOAD_SECONDS"] = str(_import_seconds(limits))
         self._context.set_forkserver_preload(["convcheck.isolation.preload"])
+        with _deaf_to_interrupts():  # the fork server hears Ctrl-C, too, until it has imported all
+            forkserver.ensure_running()
         self._workers: list[_Worker | None] = [None] * workers
 
     def run(self, tasks: Iterator[tuple[Any, ...]]) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -87,7 +93,8 @@ class Supervisor:
             try:
                 worker = self._workers[slot] = _Worker(self._context, self.limits.memory)
             except (EOFError, ConnectionError) as error:  # the fork server, which imports the target, has died
-                raise UsageError("the target does not survive being imported") from error
+                how = _end_of_fork_server(_import_seconds(self.limits))
+                raise UsageError(f"the target does not survive being imported{how}") from error
         return worker
 
     def _finished(self, slots: list[int]) -> list[int]:
@@ -102,11 +109,14 @@ class Supervisor:
     def _collect(self, slot: int) -> Any:
         worker = self._worker(slot)
         kind, value = worker.answer()
-        if kind == "died":
+        entry = worker.ledger.read()
+        if kind in ("died", "broke"):
             self._bury(slot)
         if kind == "failed":
             raise value
-        return value
+        if kind == "broke" and entry is None:
+            raise RuntimeError(value)
+        return Death(value, entry) if kind == "broke" else value
 
     def _bury(self, slot: int) -> None:
         worker, self._workers[slot] = self._workers[slot], None
@@ -135,14 +145,17 @@ class _Worker:
     def __init__(self, context: Any, memory: int) -> None:
         self.ledger = Ledger()
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, self.ledger.path, memory), daemon=False)
+        self.process = context.Process(target=work, args=(theirs, self.ledger, memory), daemon=False)
         self.process.start()
         theirs.close()
+        self.ledger.handed_over()
         self._memory = memory
+        self._given = time.monotonic()
         self._verdict = ""
         self._call = (0.0, 0.0)  # since when a call is under way, and how long the worker had queued until then
 
     def give(self, task: tuple[Any, ...]) -> None:
+        self._given = time.monotonic()
         with suppress(BrokenPipeError):  # it died between two tasks: seen when it is waited for
             self.connection.send((task[0], task[1:]))
 
@@ -152,15 +165,24 @@ class _Worker:
     def overstepped(self, limits: Limits) -> bool:
         """Kill the worker if the call under way takes too long or too much memory: between calls, it is a law's own."""
         entry = self.ledger.read()
-        if entry is None or not entry.since or self._verdict:
+        if self._verdict:
             return False
-        if self._taken(entry.since) > limits.seconds:
+        if entry is None:
+            self._end_idle(_import_seconds(limits))
+        elif not entry.since:
+            return False
+        elif self._taken(entry.since) > limits.seconds:
             self._verdict = f"no answer in {limits.seconds:g} s"
         elif limits.memory and _resident(self.process.pid) > (limits.memory << 20):
             self._verdict = f"over {_mebibytes(limits.memory)}"
         if self._verdict:
             self.kill()
         return bool(self._verdict)
+
+    def _end_idle(self, seconds: float) -> None:
+        """Give up on a worker that has been at a task for so long without coming to any case."""
+        if time.monotonic() - self._given > seconds:
+            self._verdict = f"no answer in {seconds:g} s"
 
     def _taken(self, since: float) -> float:
         """Seconds that a call has taken, without those for which others had the processors."""
@@ -178,12 +200,9 @@ class _Worker:
         if self.process.exitcode is None:  # it closed the pipe, and lives on
             self._verdict = self._verdict or "closed the connection to convcheck"
             self.kill()
-        return "died", Death(self._verdict or self._ending(), self.ledger.read())
-
-    def _ending(self) -> str:
-        if self.process.exitcode == OVER_MEMORY and self._memory:
-            return f"over {_mebibytes(self._memory)}"
-        return _ending(self.process.exitcode)
+        entry = self.ledger.read()
+        full = f"over {_mebibytes(self._memory)}" if entry is not None and entry.full else ""
+        return "died", Death(self._verdict or full or _ending(self.process.exitcode), entry)
 
     def kill(self) -> None:
         """Kill the worker's session, and whatever it started outside of it; what comes to us as an orphan is reaped."""
@@ -215,6 +234,36 @@ def _ending(status: int | None) -> str:
         return f"crashed: {signal.Signals(-status).name}"
     except ValueError:
         return f"crashed: signal {-status}"
+
+
+def _import_seconds(limits: Limits) -> float:
+    return max(limits.seconds, IMPORT_SECONDS)
+
+
+def _end_of_fork_server(seconds: float) -> str:
+    """How the fork server ended, in words, if that is known: what waits for it later finds it as it is."""
+    process = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]  # noqa: SLF001
+    with suppress(OSError, TypeError):
+        ended = os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+        if ended is not None and ended.si_status == signal.SIGALRM:
+            return f": no answer in {seconds:g} s"
+        if ended is not None:
+            exited = ended.si_code == os.CLD_EXITED
+            return f": {_ending(ended.si_status if exited else -ended.si_status)}"
+    return ""
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let a process that is started meanwhile ignore Ctrl-C for good; this one does while it lasts."""
+    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _adopt_orphans() -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from convcheck.cases import Case
 from convcheck.engines import engine_of
-from convcheck.engines.base import Engine
+from convcheck.engines.base import Engine, first_line
 from convcheck.engines.facts import Watch
+from convcheck.errors import ParseError, UsageError
 from convcheck.examine import examine, run_slice
 from convcheck.isolation.ledger import Ledger
 from convcheck.minimise import minimise, words_for
@@ -21,7 +24,10 @@ from convcheck.repeat import Replayed, judge_again
 from convcheck.report.model import Violation
 from convcheck.tally import Tally
 
-__all__ = ["Context", "Spec"]
+__all__ = ["BROKE", "Context", "Spec"]
+
+#: how a case ends at which convcheck's own code raised: because of the target, or of a mistake in convcheck
+BROKE = "convcheck could not go on"
 
 
 @dataclass(frozen=True)
@@ -108,12 +114,12 @@ def walk(context: Context, spec: Spec, cases: list[Case]) -> None:
         examine(engine, case)
 
 
-def work(connection: Any, ledger_path: str, memory_limit: int) -> None:
+def work(connection: Any, ledger: Ledger, memory_limit: int) -> None:
     """Serve tasks until the connection closes: the whole life of a worker."""
     from convcheck.isolation.sandbox import enter
 
-    enter(memory_limit)
-    context = Context(Ledger(ledger_path))
+    enter(memory_limit, ledger)
+    context = Context(ledger)
     while True:
         try:
             name, arguments = connection.recv()
@@ -121,14 +127,26 @@ def work(connection: Any, ledger_path: str, memory_limit: int) -> None:
             os._exit(0)
         try:
             answer = ("done", globals()[name](context, *arguments))
-        except BaseException as error:  # noqa: BLE001 - told to the supervisor, which raises it there
-            answer = ("failed", error)
-        context.ledger.clear()
+            ledger.clear()
+        except (UsageError, ParseError) as error:  # raised again by the supervisor
+            answer = ("failed", type(error)(str(error)))
+        except BaseException as error:  # noqa: BLE001 - told to the supervisor, and the ledger of which case
+            answer = ("broke", f"{BROKE}: {told(error)}")
         _send(connection, answer)
+
+
+def told(error: BaseException) -> str:
+    """Say what an exception is, and where in convcheck's own code it was raised."""
+    home = str(Path(__file__).parent.parent)
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(home)]
+    place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {first_line(error)}{place}"
 
 
 def _send(connection: Any, answer: tuple[str, Any]) -> None:
     try:
         connection.send(answer)
-    except (AttributeError, TypeError, ValueError) as error:  # an exception that cannot be pickled
-        connection.send(("failed", RuntimeError(f"{answer[1]!r} ({error})")))
+    except OSError:  # the target closed the connection
+        os._exit(0)
+    except Exception as error:  # noqa: BLE001 - what cannot be pickled
+        connection.send(("broke", f"{BROKE}: {told(error)}"))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
+from convcheck.dtypes import DTYPES
+from convcheck.engines.arrays import as_numpy
 from convcheck.engines.caller import Caller
 from convcheck.engines.facts import Watch
 from convcheck.errors import is_interrupt
@@ -73,12 +76,17 @@ class Asking:
             raise TypeError("the target died of this probe")
         self.watch.announce(probe)
         a, b, bias = (None if o is None else kind.to_native(o) for o in given)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            result = self.caller(problem, a, b, bias)
-        if not kind.owns(result):
-            raise TypeError(f"returned a {type(result).__name__}")
-        return kind.to_numpy(result)
+        process = os.getpid()
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                result = as_numpy(kind, self.caller(problem, a, b, bias))
+        finally:
+            if os.getpid() != process:
+                os._exit(0)  # the target forked, and this is the child: it must not go on asking
+        if result.dtype.kind == "c" and DTYPES[problem.dtype].kind != "c":
+            raise TypeError(f"returned complex numbers ({result.dtype}) of {problem.dtype} operands")
+        return result
 
 
 def plain(kernel: tuple[int, ...], ndim: int, dtype: str) -> Problem:
