@@ -18,7 +18,7 @@ from convcheck.errors import ShapeError, TargetRaisedError, UnsupportedError
 from convcheck.laws.arrangement import bits, flat, wide
 from convcheck.laws.invalid import invalid_calls
 from convcheck.laws.law import ALL_MAPS, OWN_MAPS, Law
-from convcheck.operands import Operands
+from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
 from convcheck.traces import PLACES, touched
 
@@ -51,15 +51,20 @@ def _owner(array: Array) -> Array:
 
 
 def output_owned(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """A result shares no memory with an operand, nor with the result of another call; a copy is a copy."""
+    """A result shares no memory with an operand, nor with the result of another call; a copy is a copy.
+
+    And where x and w are one array, given twice, the result is that of two arrays which are equal.
+    """
     first = conv(problem, *operands)
     kept = first.copy()
     shared = [np.shares_memory(first, array) for array in operands if array is not None]
     if conv.map is Map.FORWARD and (not (kernels := conv.engine.capabilities.kernels) or 1 in kernels):
         shared.append(_identity_returns_its_input(conv, problem, operands.a))
+    if conv.map is Map.FORWARD:
+        shared.append(_minds_one_array_twice(conv, problem))
     conv(problem, -operands.a, *operands[1:])
     none = np.zeros(len(shared), bool)
-    note = "bit patterns, and shared memory"
+    note = "bit patterns, then 1: memory is shared, or one array given twice is not read as two"
     return Claim(flat(bits(first), np.array(shared)), flat(bits(kept), none), note=note)
 
 
@@ -68,6 +73,14 @@ def _identity_returns_its_input(conv: Conv, problem: Problem, x: Array) -> bool:
     identity = Problem(dtype=problem.dtype, size=problem.size, kernel=(1,) * problem.ndim)
     image = x[:1, :1].copy()
     return bool(np.shares_memory(image, conv(identity, image, np.ones(identity.shapes["w"], x.dtype))))
+
+
+def _minds_one_array_twice(conv: Conv, problem: Problem) -> bool:
+    """Whether an image that is its own kernel gives another result than a copy of it does as the kernel."""
+    whole = Problem(dtype=problem.dtype, size=problem.kernel, kernel=problem.kernel)
+    image = make(whole, "x", Fill("dense", 3))
+    apart = conv(whole, image, image.copy()).copy()
+    return not np.array_equal(conv(whole, image, image), apart)
 
 
 def leaves_no_trace(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -121,7 +134,10 @@ def stateless(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 
 def _others(conv: Conv, problem: Problem, operands: Operands) -> Iterator[tuple[Problem, Operands]]:
-    """Calls with operands of the same shapes and other parameters, and of another dtype."""
+    """Calls with operands of the same shapes and other parameters, with a bias or without, and of another dtype."""
+    if conv.map is conv.engine.capabilities.primary and "bias" in conv.engine.capabilities.features:
+        other, role = problem.replace(bias=not problem.bias), conv.map.bias
+        yield other, operands._replace(bias=make(other, role, Fill("dense", 3)) if other.bias else None)
     if conv.map is Map.FORWARD:
         for name in ("stride", "dilation", "padding"):
             plain: Any = ((0, 0), (1, 1)) if name == "padding" else (1, 2)
@@ -154,6 +170,66 @@ def _fail(conv: Conv, problem: Problem, operands: Operands) -> None:
 def _changed(array: Array) -> Array:
     """Return other values of the same magnitude: every one but equal, neighbouring values changes."""
     return np.ascontiguousarray(np.roll(array.ravel()[::-1], 1).reshape(array.shape))
+
+
+def revisits(conv: Conv, problem: Problem, operands: Operands) -> Claim:
+    """A call made again gives the same after many others, and what it gave first is left alone by them.
+
+    Then the results are overwritten: what comes back for equal operands once more must not have changed with them.
+    """
+    del operands
+    first: list[Array] = []
+    asked: list[tuple[Problem, Operands]] = []
+    for other, given in _many(conv.map, problem):
+        with suppress(UnsupportedError):
+            first.append(conv(other, *_copied(given)))
+            asked.append((other, given))
+    if len(asked) < 2:
+        raise UnsupportedError(f"{conv.engine.name} takes no other calls")
+    held = [wide(result) for result in first]
+    expected = [expect(conv.map, *call, conv.numerics) for call in asked]
+    right = flat(*(np.asarray(value).astype(y.dtype) for (value, _), y in zip(expected, held, strict=True)))
+    bound = flat(*(np.broadcast_to(bound, y.shape) for (_, bound), y in zip(expected, held, strict=True)))
+    again = [wide(conv(other, *_copied(given))) for other, given in reversed(asked)][::-1]
+    kept = [wide(result) for result in first]
+    for result in first:
+        if result.flags.writeable:
+            result[...] = 1 - result
+    once_more = [wide(conv(other, *_copied(given))) for other, given in asked]
+    note = "call after call; then what was kept of the first calls; then the calls once more"
+    none = np.zeros(bound.shape)
+    return Claim(flat(*again, *kept, *once_more), flat(right, *held, right), flat(bound, none, bound), note=note)
+
+
+def _many(which: Map, problem: Problem) -> Iterator[tuple[Problem, Operands]]:
+    """Calls of many shapes and parameters; of some also twins that differ in the middle of one operand alone."""
+    for number in range(18):
+        size = tuple(s + (number + 3 * axis) % 9 for axis, s in enumerate(problem.size))
+        stride = problem.stride if problem.same else tuple(1 + (s + number) % 3 for s in problem.stride)
+        try:
+            other = problem.replace(size=size, stride=stride, batch=1 + (problem.batch + number) % 3)
+        except ShapeError:
+            continue
+        if not other.is_valid:
+            continue
+        roles = (*which.roles, *((which.bias,) if other.bias else ()))
+        given = Operands(*(make(other, role, Fill("dense", 3, seed=number)) for role in roles))
+        yield other, given
+        if number % 4 == 1:
+            yield other, given._replace(a=_middle_changed(given.a))
+            yield other, given._replace(b=_middle_changed(given.b))
+
+
+def _copied(operands: Operands) -> Operands:
+    return operands.changed(lambda array: array.copy())
+
+
+def _middle_changed(array: Array) -> Array:
+    """Return the same array but for its middle element, which gets another's value."""
+    values = array.ravel().copy()
+    middle = values.size // 2
+    values[middle] = values[np.argmax(values != values[middle])]
+    return values.reshape(array.shape)
 
 
 def threads_agree(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -221,6 +297,7 @@ LAWS = (
     Law(leaves_no_trace, CHAPTER, maps=ALL_MAPS, work=10_000, few=24, beside_values=True),
     Law(deterministic, CHAPTER, maps=ALL_MAPS, fills="float"),
     Law(stateless, CHAPTER, maps=ALL_MAPS, work=10_000),
+    Law(revisits, CHAPTER, maps=ALL_MAPS, work=2_000, few=4),
     Law(threads_agree, CHAPTER, maps=ALL_MAPS, work=10_000),
     Law(layout_free, CHAPTER, maps=ALL_MAPS, fills="layouts"),
     Law(state_dict_round_trips, CHAPTER, maps=OWN_MAPS, own=True, modes="state"),
