@@ -30,16 +30,28 @@ def calls(problem=GROUPED, features=FEATURES):
 def test_everything_is_asked_of_an_engine_that_offers_everything():
     assert set(calls()) == {
         "kernel larger than the padded input",
+        "kernel larger than axis 0 of the padded input",
+        "kernel larger than axis 1 of the padded input",
+        "dilation 6 of a padded input of 6",
         "input lacks a channel",
+        "input has a channel too many",
+        "2 groups of 7 filters",
         "5 groups of 4 channels",
         "0 groups",
         "stride 0",
         "stride -1",
+        "stride 0 on axis 0",
+        "stride 0 on axis 1",
         "dilation 0",
         "dilation -1",
+        "dilation 0 on axis 0",
+        "dilation 0 on axis 1",
         "padding -1",
+        "padding -1 on axis 0",
+        "padding -1 on axis 1",
         "one axis too many",
         "bias one too long",
+        "bias one too short",
     }
 
 
@@ -51,10 +63,10 @@ def test_only_a_kernel_that_is_too_large_is_asked_of_a_bare_function():
     ("feature", "expected"),
     [
         ("stride", {"stride 0", "stride -1"}),
-        ("dilation", {"dilation 0", "dilation -1"}),
+        ("dilation", {"dilation 0", "dilation -1", "dilation 5 of a padded input of 5"}),
         ("padding", {"padding -1"}),
         ("groups", {"2 groups of 1 channels", "0 groups"}),
-        ("channels", {"one axis too many"}),
+        ("channels", {"one axis too many", "input has a channel too many"}),
     ],
 )
 def test_a_feature_is_asked_about_where_it_is_offered(feature, expected):
@@ -64,6 +76,28 @@ def test_a_feature_is_asked_about_where_it_is_offered(feature, expected):
 def test_a_bias_is_asked_about_where_there_are_filters_enough():
     """A bias of two for one filter might be broadcast; it is left out."""
     assert "bias one too long" not in calls(PLAIN.replace(bias=True))
+    assert "bias one too short" not in calls(PLAIN.replace(filters=2, bias=True))
+
+
+@pytest.mark.parametrize("name", ["stride", "dilation", "padding"])
+def test_one_axis_alone_is_asked_about_where_axes_may_differ(name):
+    features = set(FEATURES) - {f"unequal-{name}"}
+    assert not [what for what in calls(GROUPED, features) if what.startswith(name) and " on axis " in what]
+
+
+def test_a_dilation_is_too_large_on_all_axes_where_they_may_not_differ():
+    wrong, _ = calls(GROUPED, set(FEATURES) - {"unequal-dilation"})["dilation 6 of a padded input of 6"]
+    assert wrong.dilation == (6, 6)
+
+
+def test_a_kernel_is_too_large_along_one_axis_alone():
+    _, given = calls()["kernel larger than axis 1 of the padded input"]
+    assert given.b.shape == (6, 2, 2, 7)
+
+
+def test_filters_that_groups_do_not_divide_come_with_a_bias_for_each():
+    _, given = calls()["2 groups of 7 filters"]
+    assert (given.b.shape[0], given.bias.shape) == (7, (7,))
 
 
 @pytest.mark.parametrize("what", calls())

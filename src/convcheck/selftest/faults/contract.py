@@ -56,7 +56,7 @@ def _fit_to_one(request: Request) -> Request:
     return request._replace(groups=1, a=request.a[:, : request.b.shape[1]])
 
 
-def _with(request: Request, name: str, values: Iterable[int]) -> Request:
+def _with(request: Request, name: str, values: Iterable[Any]) -> Request:
     changes: dict[str, Any] = {name: tuple(values)}
     return request._replace(**changes)
 
@@ -89,6 +89,45 @@ def _bias_fitted(request: Request) -> Request:
     return request if request.bias is None else request._replace(bias=np.resize(request.bias, request.b.shape[:1]))
 
 
+def _kernel_cut_along_one_axis(request: Request) -> Request:
+    """Check that the kernel fits along the first axis, and cut it down along the others."""
+    cut = _kernel_cut(request)
+    return cut if cut.kernel[0] == request.kernel[0] else request
+
+
+def _dilation_given_up(request: Request) -> Request:
+    """Check that the kernel fits without its dilation; where it doesn't with it, forget the dilation."""
+    cut = _kernel_cut(request)
+    plain = request._replace(dilation=(1,) * len(request.dilation))
+    return plain if cut.kernel != request.kernel and _kernel_cut(plain).kernel == request.kernel else request
+
+
+def _surplus_channels_ignored(request: Request) -> Request:
+    """Read as many channels as the weight takes, without a look at how many there are."""
+    return request._replace(a=request.a[:, : max(1, request.groups) * request.b.shape[1]])
+
+
+def _filters_rounded_down(request: Request) -> Request:
+    """Compute as many filters a group as all groups have."""
+    kept = len(request.b) - len(request.b) % max(1, request.groups)
+    return request._replace(b=request.b[:kept], bias=None if request.bias is None else request.bias[:kept])
+
+
+def _first_axis_checked(name: str, least: Any) -> Front:
+    """Check a parameter on the first axis alone, and take one on the others that makes sense."""
+
+    def front(request: Request) -> Request:
+        first, *others = getattr(request, name)
+        return _with(request, name, (first, *(max(v, least) for v in others)))
+
+    return front
+
+
+def _short_bias_repeated(request: Request) -> Request:
+    short = request.bias is not None and len(request.bias) < len(request.b)
+    return _bias_fitted(request) if short else request
+
+
 _ACCEPTED: dict[str, Front] = {
     "kernel-larger-than-input-accepted": _kernel_cut,
     "missing-channel-accepted": _channels_cut,
@@ -102,6 +141,14 @@ _ACCEPTED: dict[str, Front] = {
     "negative-padding-read-as-zero": _padding_from_zero,
     "negative-padding-crops": _cropped,
     "bias-of-wrong-length-accepted": _bias_fitted,
+    "kernel-larger-than-one-axis-accepted": _kernel_cut_along_one_axis,
+    "kernel-too-large-by-its-dilation-accepted": _dilation_given_up,
+    "surplus-channels-ignored": _surplus_channels_ignored,
+    "filters-that-groups-do-not-divide-accepted": _filters_rounded_down,
+    "stride-checked-on-the-first-axis-only": _first_axis_checked("stride", 1),
+    "dilation-checked-on-the-first-axis-only": _first_axis_checked("dilation", 1),
+    "padding-checked-on-the-first-axis-only": _first_axis_checked("padding", (0, 0)),
+    "bias-too-short-accepted": _short_bias_repeated,
 }
 
 # -- valid calls refused -----------------------------------------------------------------------------------

@@ -33,9 +33,10 @@ WAYS: dict[str, Steps] = {
 
 
 def layered(ways: Mapping[str, Apply]) -> Modes:
-    """Return the modes of a layer, which pads by all but the last of these ways, and is reloaded by that one."""
-    *padding, state = (Mode(name, call, (Map.FORWARD,)) for name, call in ways.items())
-    return {"padding": tuple(padding), "state": (state,)}
+    """Return the modes of a layer, which is reloaded and called again by the ways of these names, and pads by others."""
+    modes = {name: Mode(name, call, (Map.FORWARD,)) for name, call in ({"called again": BASE} | dict(ways)).items()}
+    state, calls = modes.pop("reloaded"), modes.pop("called again")
+    return {"padding": tuple(modes.values()), "state": (state,), "calls": (calls,)}
 
 
 def _on_axes(which: Callable[[Call, int], bool], table: Table) -> Table:
@@ -114,4 +115,5 @@ def _plant(name: str, ways: dict[str, Steps]) -> Fault:
 FAULTS: tuple[Fault, ...] = (
     *(_plant(name, ways) for name, ways in _MODES.items()),
     *(_plant(name, {"reloaded": BASE.replace(**steps)}) for name, steps in _STATES.items()),
+    _plant("weight-turned-in-the-second-call", {"called again": BASE.replace(take=kernels.turned("b"))}),
 )
