@@ -65,8 +65,8 @@ def judge(claim: Claim) -> Verdict:
         return failed(f"the dtype is {name_of(left.dtype)}, not {name_of(right.dtype)}")
     if left.dtype.kind not in "biufcV":
         return failed(f"the elements are of type {left.dtype}, which is no number")
-    if right.size == 0:
-        return Verdict(True, weight=0, expected=right, got=left)
+    if right.size == 0 or (left.dtype == right.dtype and np.array_equal(left, right)):  # as most are
+        return Verdict(True, weight=weight, expected=right, got=left)
     ratio = _ratios(left, right, claim.bound)
     worst = int(np.argmax(ratio))
     index = tuple(map(int, np.unravel_index(worst, right.shape)))
