@@ -26,7 +26,7 @@ PROBLEM = Problem(
     size=(8, 9), kernel=(2, 3), stride=(2, 3), padding=((1, 1), (0, 0)), batch=2, groups=2, channels=4, filters=6
 )
 FEW = PROFILES["smoke"]
-LAWS = ("stride-subsamples", "padding-modes", "state-dict-round-trips", "bias-adds")
+LAWS = ("stride-subsamples", "padding-modes", "state-dict-round-trips", "layer-calls-agree", "bias-adds")
 
 
 def operands_of(which, problem=PROBLEM):
@@ -176,6 +176,34 @@ class BiasNotSaved(nn.Conv2d):
             self.register_buffer("bias", torch.zeros(self.out_channels, dtype=self.weight.dtype), persistent=False)
 
 
+class InTrainingAlone(nn.Conv2d):
+    """The bias is added in training alone."""
+
+    def forward(self, x):
+        return self._conv_forward(x, self.weight, self.bias if self.training else None)
+
+
+class FirstWeightKept(nn.Conv2d):
+    """What the first call in eval mode made of the weight is kept for the later ones."""
+
+    kept = None
+
+    def forward(self, x):
+        if not self.training and self.kept is None:
+            self.kept = self.weight.detach().clone()
+        return self._conv_forward(x, self.weight if self.training else self.kept, self.bias)
+
+
+class ThirdCallWrong(nn.Conv2d):
+    """The third call of a layer gives something else."""
+
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x + (self.calls > 2))
+
+
 class StrideLost(nn.Conv2d):
     """The stride has no effect."""
 
@@ -200,6 +228,9 @@ class ExchangedWhenLoaded(nn.Conv2d):
         (OneAxisPadded, "padding-modes"),
         (BiasNotSaved, "state-dict-round-trips"),
         (ExchangedWhenLoaded, "state-dict-round-trips"),
+        (InTrainingAlone, "layer-calls-agree"),
+        (FirstWeightKept, "layer-calls-agree"),
+        (ThirdCallWrong, "layer-calls-agree"),
         (StrideLost, "stride-subsamples"),
     ],
     ids=lambda value: getattr(value, "__name__", value),

@@ -398,6 +398,7 @@ FAULTS = {
     "survives": exiting,
     "empty-batch": result(flat_when_empty),
     "modes-agree": result(one_more),
+    "layer-calls-agree": bias_lost,
     "thread-count-free": result(last_column_zero),
     "autocast-agrees": result(lambda _, __, y: -y),
     "meta-agrees": result(lambda _, __, y: y[..., :-1]),

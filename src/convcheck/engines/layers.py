@@ -84,14 +84,21 @@ class Layers:
         return layer
 
     def modes_of(self, caller: Caller) -> Modes:
-        """Other ways to call a layer: with each mode of padding, and after its state was saved and loaded."""
+        """Other ways to call a layer: with each mode of padding, its state loaded, and not for the first time."""
 
         def mode(name: str, function: Callable[..., Any]) -> Mode:
             other = replace(caller, function=function)
             return Mode(name, lambda _, problem, operands: other.on_numpy(problem, operands), (caller.primary,))
 
         padded = tuple(mode(name, partial(self, **{self.names["padding_mode"]: name})) for name in self.modes)
-        return {"state": (mode("reloaded", self.reloaded),)} | ({"padding": padded} if padded else {})
+        calls = tuple(
+            mode(
+                f"in {name} mode" + ", its weight changed since" * changed, partial(self.again, name == "eval", changed)
+            )
+            for name in ("training", "eval")
+            for changed in (False, True)
+        )
+        return {"state": (mode("reloaded", self.reloaded),), "calls": calls} | ({"padding": padded} if padded else {})
 
     def __call__(self, x: Any, w: Any, **given: Any) -> Any:
         """Construct a layer, put w and the bias in the place of its own, and call it: gradients arrive at both."""
@@ -111,6 +118,26 @@ class Layers:
                 places[name].copy_(value)
             loaded.load_state_dict(saved.state_dict())
             return loaded(x)
+
+    def again(self, evaluates: bool, changed: bool, /, x: Any, w: Any, **given: Any) -> Any:  # noqa: FBT001
+        """Call one layer three times, for the third result; before, if it is to be changed, also with other weights.
+
+        These have the memory, the shape and the first element of the later ones.
+        """
+        import torch
+
+        layer, state = self.build(x, w, given)
+        places = _state_of(layer)
+        with torch.no_grad():
+            if changed:
+                for name, value in state.items():
+                    places[name].copy_(_first_alone(value))
+                layer.train(not evaluates)(x)
+                layer.train()
+            for name, value in state.items():
+                places[name].copy_(value)
+            layer.train(not evaluates)
+            return [layer(x) for _ in range(3)][-1]
 
     def build(self, x: Any, w: Any, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Construct a layer that takes x and w, and the values of its weight and of its bias by their names in it.
@@ -204,6 +231,15 @@ def _sample(ndim: int, *, channels: tuple[int, int], bare: bool) -> tuple[Any, A
 
 def _state_of(layer: Any) -> dict[str, Any]:
     return dict(layer.named_parameters()) | dict(layer.named_buffers())
+
+
+def _first_alone(tensor: Any) -> Any:
+    """Zeros, but for the first element."""
+    import torch
+
+    first, rest = (0,) * tensor.ndim, torch.zeros_like(tensor)
+    rest[first] = tensor[first]
+    return rest
 
 
 def _place(places: dict[str, Any], name: str, value: Any, but: str = "") -> str:

@@ -27,6 +27,7 @@ CLAIMS = {
     "opcheck": "is no operator of torch.library",
     "padding": "is no layer with modes of padding",
     "state": "is no layer",
+    "calls": "is no layer",
 }
 
 

@@ -43,6 +43,11 @@ def compiled_agrees(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     return _agree(conv, problem, operands, "compiled")
 
 
+def layer_calls_agree(conv: Conv, problem: Problem, operands: Operands) -> Claim:
+    """The third call of a layer = its first, in training and in eval mode, also once its weight has changed in place."""
+    return _agree(conv, problem, operands, "calls")
+
+
 def autocast_agrees(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """Under autocast, |f(x, w, b) - y| is within what rounding operands, products and sums to bfloat16 may do."""
     narrow = {problem.dtype: "bf16"}
@@ -129,6 +134,7 @@ _F32 = {"dtype": ("f32",)}
 LAWS = (
     Law(modes_agree, CHAPTER, maps=ALL_MAPS, modes="values", work=5_000),
     Law(thread_count_free, CHAPTER, maps=ALL_MAPS, modes="threads", few=8, work=20_000),
+    Law(layer_calls_agree, CHAPTER, maps=OWN_MAPS, own=True, modes="calls", few=24, work=5_000),
     Law(
         autocast_agrees,
         CHAPTER,

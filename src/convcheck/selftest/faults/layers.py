@@ -33,7 +33,7 @@ WAYS: dict[str, Steps] = {
 
 
 def layered(ways: Mapping[str, Apply]) -> Modes:
-    """Return the modes of a layer, which is reloaded and called again by the ways of these names, and pads by others."""
+    """Return the modes of a layer, which is reloaded and called again by the ways so named, and pads by others."""
     modes = {name: Mode(name, call, (Map.FORWARD,)) for name, call in ({"called again": BASE} | dict(ways)).items()}
     state, calls = modes.pop("reloaded"), modes.pop("called again")
     return {"padding": tuple(modes.values()), "state": (state,), "calls": (calls,)}
