@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -69,6 +71,14 @@ class Backend(Protocol):
         """End whatever was started."""
 
 
+def _one_thread() -> AbstractContextManager[None]:
+    if "torch" not in sys.modules:
+        return nullcontext()
+    from convcheck.engines import torch_state
+
+    return torch_state.threads(1)
+
+
 class InProcess:
     """Judges in this process: a target that crashes takes it along."""
 
@@ -78,12 +88,14 @@ class InProcess:
         self._seed = seed
 
     def judge(self, jobs: Iterator[Job], deadline: float, stop: Callable[[Job], bool]) -> Iterator[Job]:
-        """Judge slice by slice."""
+        """Judge slice by slice, with one thread in torch, as workers do: more cost more than they bring."""
         for job in jobs:
             for part in job.parts:
                 if job.total().enough or time.monotonic() > deadline:
                     break
-                job.done[part] = run_slice(self.engine, part, self._profile, self._seed, lambda _: None, deadline)
+                with _one_thread():
+                    tally = run_slice(self.engine, part, self._profile, self._seed, lambda _: None, deadline)
+                job.done[part] = tally
                 yield job
             if stop(job):
                 return
