@@ -45,6 +45,10 @@ def test_transposed_exchanges_the_first_two_axes_in_memory():
     assert arrange(VALUES, "transposed").swapaxes(0, 1).flags.c_contiguous
 
 
+def test_swapped_exchanges_the_last_two_axes_in_memory():
+    assert arrange(VALUES, "swapped").swapaxes(-1, -2).flags.c_contiguous
+
+
 def test_fortran_has_the_first_axis_fastest():
     assert arrange(VALUES, "fortran").flags.f_contiguous
 

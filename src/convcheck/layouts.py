@@ -54,6 +54,13 @@ def _transposed(array: Array) -> Array:
     return np.ascontiguousarray(array.swapaxes(0, 1)).swapaxes(0, 1)
 
 
+def _swapped(array: Array) -> Array:
+    """The last two axes exchanged in memory."""
+    if array.ndim < 2:
+        return _strided(array)
+    return np.ascontiguousarray(array.swapaxes(-1, -2)).swapaxes(-1, -2)
+
+
 def _fortran(array: Array) -> Array:
     """First axis fastest."""
     return np.asfortranarray(array)
@@ -123,6 +130,7 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "strided": _strided,
     "reversed": _reversed,
     "transposed": _transposed,
+    "swapped": _swapped,
     "fortran": _fortran,
     "channels_last": _channels_last,
     "offset": _offset,

@@ -67,8 +67,8 @@ def modes_of_layer(engine):
 LAYER = {mode.name: mode for mode in modes_of_layer(layers.ENGINES[-1])}
 #: values that some operand is given in one place
 SPECIALS = (("a", np.nan), ("a", np.inf), ("a", -np.inf), ("b", np.nan), ("b", np.inf), ("bias", np.nan))
-LAYOUTS = ("contiguous", "strided", "reversed", "transposed", "fortran", "channels_last", "offset", "cropped",
-           "broadcast", "readonly")  # fmt: skip
+LAYOUTS = ("contiguous", "strided", "reversed", "transposed", "swapped", "fortran", "channels_last", "offset",
+           "cropped", "broadcast", "readonly")  # fmt: skip
 
 
 def test_there_are_enough():

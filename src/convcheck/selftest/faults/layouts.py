@@ -98,6 +98,11 @@ def _is_fortran(array: Array) -> bool:
     return bool(array.flags.f_contiguous) and _is_strided(array)
 
 
+def _is_swapped(array: Array) -> bool:
+    """Whether the axis before the last is fastest, and the last one next."""
+    return array.ndim > 3 and array.strides[-2:] == (array.itemsize, array.itemsize * array.shape[-2])
+
+
 def _is_reversed(array: Array) -> bool:
     return min(array.strides, default=0) < 0
 
@@ -128,6 +133,8 @@ MISREADINGS: dict[str, Callable[[Call, Operands], Operands]] = {
     "broadcast-input-read-as-contiguous": misread("a", as_contiguous, is_broadcast),
     "broadcast-weight-read-as-contiguous": misread("b", as_contiguous, is_broadcast),
     "fortran-input-read-as-contiguous": misread("a", as_contiguous, _is_fortran),
+    "swapped-input-read-as-contiguous": misread("a", as_contiguous, _is_swapped),
+    "swapped-weight-read-as-contiguous": misread("b", as_contiguous, _is_swapped),
     "cropped-input-read-as-contiguous": misread("a", as_contiguous, _is_cropped),
     "cropped-weight-read-as-contiguous": misread("b", as_contiguous, _is_cropped),
     "input-offset-ignored": misread("a", _from_the_owner, _always),
