@@ -19,7 +19,7 @@ from convcheck.layouts import telltale
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
-__all__ = ["FEATURES", "Capabilities", "Conv", "Engine", "first_line"]
+__all__ = ["FEATURES", "Capabilities", "Conv", "Engine", "TooLateError", "first_line"]
 
 Array = np.ndarray[Any, Any]
 Apply = Callable[[Map, Problem, Operands], Array]
@@ -125,6 +125,10 @@ class Engine:
         derivatives = self.derivatives and self.derivatives.timed(timed)
         modes = {claim: tuple(mode.timed(timed) for mode in found) for claim, found in self.modes.items()}
         return self.replace(apply=timed(self.apply), derivatives=derivatives, modes=modes)
+
+
+class TooLateError(BaseException):
+    """There is no time left in which the target could be called: nobody but who set the limit catches it."""
 
 
 class Conv:
@@ -234,6 +238,8 @@ class Conv:
                 return call()
         except NotImplementedError as error:
             raise UnsupportedError(f"{self.engine.name}: {first_line(error) or 'not implemented'}") from error
+        except TooLateError:
+            raise
         except BaseException as error:
             if _device_is_full(error):
                 raise UnsupportedError(f"{self.engine.name}: {first_line(error)}") from error

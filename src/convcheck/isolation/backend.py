@@ -12,6 +12,7 @@ import numpy as np
 
 from convcheck.backend import Job
 from convcheck.cases import Case
+from convcheck.diagnosis import Diagnosis
 from convcheck.engines.base import Capabilities, Engine
 from convcheck.engines.probes.derivatives import GRADIENT_PROBE
 from convcheck.errors import UnsupportedError, UsageError
@@ -35,6 +36,10 @@ ENOUGH_OF_A_LAW, ENOUGH_OF_PROBES, ENOUGH_OF_TRIES = 5, 8, 8
 ENOUGH_HANGS_OF_A_LAW, ENOUGH_HANGS = 2, 8
 #: seconds without an answer that count as a hang once the first has been found, and while one is made smaller
 IMPATIENT = 2.0
+#: how much longer a diagnosis may take than making a case smaller
+PATIENT = 3
+#: seconds for the diagnosis of a map, where nothing else is asked for
+LONG = 60.0
 
 
 class Isolated:
@@ -164,10 +169,23 @@ class Isolated:
     def diagnose(self, cases: list[Case]) -> list[str]:
         """Diagnose in workers; where that kills one, there are no words."""
         words: dict[str, str] = {}
-        tasks = iter([("diagnose_case", self._spec, case) for case in cases])
+        seconds = PATIENT * self._profile.shrink_seconds
+        tasks = iter([("diagnose_case", self._spec, case, seconds) for case in cases])
         for task, answer in self._supervisor.run(tasks):
             words[str(task[2])] = "" if isinstance(answer, Death) else answer
         return [words[str(case)] for case in cases]
+
+    def last_death(self) -> str:
+        """How the target died last, in words; empty where it did not."""
+        return self._died[-1][1] if self._died else ""
+
+    def describe(self, problem: Problem, which: Map) -> Diagnosis:
+        """Say what the target computes of a map near a problem, also if it dies of that, or takes too long."""
+        answer = self._supervisor.one("diagnose_map", self._spec, problem, which, LONG)
+        if isinstance(answer, Death):
+            return Diagnosis(f"{answer.how} on {problem}, or on one like it", known=True)
+        found: Diagnosis = answer or Diagnosis(f"not found out in {LONG:g} s", known=False)
+        return found
 
     def deaths(self) -> list[Violation]:
         """One violation for each way in which the target died, made small."""

@@ -9,20 +9,24 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convcheck.cases import Case
 from convcheck.engines import engine_of
-from convcheck.engines.base import Engine, first_line
+from convcheck.engines.base import Engine, TooLateError, first_line
 from convcheck.engines.facts import Watch
 from convcheck.errors import ParseError, UsageError
 from convcheck.examine import examine, run_slice
 from convcheck.isolation.ledger import Ledger
-from convcheck.minimise import minimise, words_for
+from convcheck.minimise import minimise, until, words_for
 from convcheck.plan import Profile, Slice
+from convcheck.problem import Map, Problem
 from convcheck.repeat import Replayed, judge_again
 from convcheck.report.model import Violation
 from convcheck.tally import Tally
+
+if TYPE_CHECKING:
+    from convcheck.diagnosis import Diagnosis
 
 __all__ = ["BROKE", "Context", "Spec"]
 
@@ -100,10 +104,21 @@ def judge_case_again(context: Context, spec: Spec, case: Case) -> Replayed:
     return judge_again(context.engine(spec), case, context.announce())
 
 
-def diagnose_case(context: Context, spec: Spec, case: Case) -> str:
+def diagnose_case(context: Context, spec: Spec, case: Case, seconds: float) -> str:
     """Say in words what the target computes instead."""
     context.announce()(case)
-    return words_for(context.engine(spec), case)
+    return words_for(context.engine(spec), case, seconds=seconds)
+
+
+def diagnose_map(context: Context, spec: Spec, problem: Problem, which: Map, seconds: float) -> Diagnosis | None:
+    """Say what the target computes of a map near a problem; None where that takes too long."""
+    from convcheck.diagnosis import diagnose
+
+    context.ledger.write(str(problem), 0)
+    try:
+        return diagnose(until(context.engine(spec), time.monotonic() + seconds), problem, which)
+    except TooLateError:
+        return None
 
 
 def walk(context: Context, spec: Spec, cases: list[Case]) -> None:
