@@ -74,6 +74,18 @@ def test_a_broken_target_exits_with_1(convcheck, write_target):
         (["run", "math:sin", "--profile", "quick"], "'quick' is not one of 'smoke', 'gate', 'nightly'"),
         (["run", "math:sin", "-n", "2", "--no-isolate"], "not in -n 2 workers"),
         (["run", "math:sin", "-n", "few"], "'few' is neither a positive number nor 'auto'"),
+        (["run", "math:sin", "-n", "²"], "'²' is neither a positive number nor 'auto'"),
+        (["run", "math:sin", "--max-time", "0"], "0.0 is not in the range x>0"),
+        (["run", "math:sin", "--max-time", "nan"], "'nan' is no number of seconds"),
+        (["run", "math:sin", "--call-timeout", "nan"], "'nan' is no number of seconds"),
+        (["run", "math:sin", "--memory-limit", "1"], "no call can do with less than 64"),
+        (["selftest", "-n", "x"], "'x' is neither a positive number nor 'auto'"),
+        (["selftest", "-n", "0"], "'0' is neither a positive number nor 'auto'"),
+        (["selftest", "-n", "-1"], "'-1' is neither a positive number nor 'auto'"),
+        (["run", "math:sin", "--json", ""], "is a directory"),
+        (["run", "math:sin", "--json", "/proc/x.json"], "/proc is no directory that can be written to"),
+        (["run", "math:sin", "--json", "/dev/zero"], "/dev/zero is no file that can be written"),
+        (["diagnose", "math:sin", "--problem", "i99999999999999999999x3 k1x1"], "too large to be judged"),
         (["run", "math:sin", "--json", "no/such/directory/r.json"], "no/such/directory is no directory"),
         (["replay", "math:sin", "definition f32 i3x3"], "lacks kernel"),
         (["replay", "math:sin", "definition i3 k2 n0 x=ramp w=ramp g0"], "has a zero"),
@@ -215,6 +227,33 @@ def test_max_examples_is_the_number_of_cases_of_a_law(convcheck, write_target, t
     file = tmp_path / "report.json"
     convcheck("run", write_target(), *QUICK, "--profile", "gate", "--max-examples", "12", "--json", file)
     assert [law["judged"] for law in json.loads(file.read_text())["laws"]] == [12, 12]
+
+
+STRIDED = """
+    import numpy as np
+
+    def corr2d(x, w, stride=1, padding=0):
+        s, p = ((v, v) if isinstance(v, int) else tuple(v) for v in (stride, padding))
+        x = np.pad(x, ((0, 0), (0, 0), (p[0], p[0]), (p[1], p[1])))
+        v = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], (2, 3))[:, :, :: s[0], :: s[1]]
+        return np.einsum("nchwij,ocij->nohw", v, w)
+"""
+
+
+def test_max_examples_adds_no_layers_of_networks(convcheck, write_target, tmp_path):
+    file, target = tmp_path / "report.json", write_target(source=STRIDED)
+    convcheck("run", target, *QUICK, "--laws", "definition", "--max-examples", "3", "--json", file)
+    assert [law["judged"] for law in json.loads(file.read_text())["laws"]] == [3]
+
+
+def test_a_report_that_cannot_be_written_is_printed_all_the_same(convcheck, write_target, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("convcheck.report.document.write", full)
+    result = convcheck("run", write_target(), *QUICK, "--json", tmp_path / "r.json")
+    assert (result.exit_code, "conforms: all 2 laws" in result.stdout) == (2, True)
+    assert "the report cannot be written to" in result.stderr
 
 
 def test_max_time_bounds_a_run(convcheck, write_target, tmp_path):
@@ -379,6 +418,38 @@ def test_replay_counts_how_often_a_case_fails(convcheck, write_target):
 def test_diagnose_says_what_a_target_computes(convcheck, write_target):
     result = convcheck("diagnose", write_target(*FLIPPED))
     assert (result.exit_code, "kernel flipped" in result.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("line", ["i99999999999999999999x3 k1x1", "i100000x100000 k1x1", "i2x2 k1x1 p999999999x0"])
+def test_what_is_too_large_to_be_judged_is_not(convcheck, write_target, line):
+    source = "def corr2d(X, K, padding=0):\n    return X\n"
+    target, case = write_target(source=source), f"definition f32 {line} x=ones w=ones"
+    result = convcheck("replay", target, case, "--no-isolate", "--style", "bare", "--ndim", "2")
+    assert (result.exit_code, "Not judged: too large to be judged" in result.output) == (3, True), result.output
+
+
+def test_diagnose_says_of_which_element_type_it_speaks(convcheck, write_target):
+    change = ("return Y", "return Y if X.dtype != np.int16 else Y + 1")
+    result = convcheck("diagnose", write_target(*change), "--no-isolate", "--dtype", "f64,i16,i8")
+    assert "forward, 2 spatial axes, i16: " in result.stdout
+    result = convcheck("diagnose", write_target(), "--no-isolate", "--dtype", "f64,i16")
+    assert result.stdout == "forward, 2 spatial axes, f64, i16: no difference found\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [("__import__('os').abort()", "crashed: SIGABRT on "), ("all(iter(lambda: 1, 0))", "no answer in 0.5 s on ")],
+)
+def test_diagnose_survives_what_a_target_does(convcheck, write_target, body, words):
+    target = write_target("rows, columns = ", f"X.shape == (5, 6) and {body}\n    rows, columns = ")
+    result = convcheck("diagnose", target, "--call-timeout", "0.5", "--dtype", "f32")
+    assert (result.exit_code, words in result.stdout) == (0, True), result.output
+
+
+def test_diagnose_says_that_a_target_dies_of_every_call(convcheck, write_target):
+    target = write_target(source="import os\ndef corr2d(X, K):\n    os.abort()\n")
+    result = convcheck("diagnose", target)
+    assert (result.exit_code, result.stdout) == (0, "does not survive being called: crashed: SIGABRT\n")
 
 
 def test_diagnose_looks_near_a_problem_that_it_is_given(convcheck, write_target):

@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from math import prod
 
 import numpy as np
 
 from convcheck.cases import Case
 from convcheck.claim import Verdict, judge
-from convcheck.engines.base import Conv, Engine
+from convcheck.engines.base import LARGEST_CALL, Conv, Engine
 from convcheck.errors import MisshapenError, TargetRaisedError, UnsupportedError
 from convcheck.laws import BY_NAME
 from convcheck.plan import Profile, Slice, cases_of
+from convcheck.problem import Problem
 from convcheck.search import search
 from convcheck.tally import Outcome, Tally
 
-__all__ = ["examine", "run_slice"]
+__all__ = ["examine", "run_slice", "too_large"]
 
 Announce = Callable[[Case], None]
 
@@ -28,8 +30,7 @@ def examine(engine: Engine, case: Case) -> Outcome:
     An exception of the target is a violated claim; NotImplementedError means that it does not take the problem.
     """
     law = BY_NAME[case.law]
-    unspoken = "" if law.holds(case.problem) else f"{case.law} does not speak of {case.problem}"
-    if reason := law.why_not(engine) or unspoken:
+    if reason := law.why_not(engine) or too_large(case.problem) or _unspoken(case):
         return Outcome(case, None, reason)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -44,6 +45,17 @@ def examine(engine: Engine, case: Case) -> Outcome:
         return Outcome(case, Verdict(ok=False, reason=str(error), ratio=np.inf))
     except TargetRaisedError as error:
         return Outcome(case, Verdict(ok=False, reason=f"raised {error}", ratio=np.inf))
+
+
+def _unspoken(case: Case) -> str:
+    return "" if BY_NAME[case.law].holds(case.problem) else f"{case.law} does not speak of {case.problem}"
+
+
+def too_large(problem: Problem) -> str:
+    """Why a problem is too large to be judged, or an empty string."""
+    sizes = (*problem.size, *problem.kernel, *problem.output, problem.batch, problem.channels, problem.filters)
+    most = max(problem.work, *(abs(prod(problem.shapes[role])) for role in ("x", "w", "y")), *map(abs, sizes))
+    return f"too large to be judged: {problem}" if most > LARGEST_CALL else ""
 
 
 def run_slice(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any, Self
@@ -186,16 +186,19 @@ def _filled(choose: Chooser, engine: Engine, law: Law, which: Map, problem: Prob
     return Case(law.name, problem, fills, which)
 
 
-def select(names: tuple[str, ...], without: tuple[str, ...]) -> tuple[Law, ...]:
+def select(names: Sequence[str], without: Sequence[str]) -> tuple[Law, ...]:
     """Laws by name, all where none is named, less those to leave out.
 
     Raises
     ------
     UsageError
-        If a name is no law's; the message suggests the nearest.
+        If a name is no law's; the message suggests the nearest. Or if a text stands where names should.
     """
     from difflib import get_close_matches
 
+    for given in (names, without):
+        if isinstance(given, str):
+            raise UsageError(f"laws are given by several names, as in [{given!r}], not by {given!r}")
     for name in (*names, *without):
         if name not in BY_NAME:
             near = get_close_matches(name, list(BY_NAME), n=1)

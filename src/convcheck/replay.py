@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from convcheck.called import check_call
 from convcheck.cases import Case
 from convcheck.engines import engine_of
 from convcheck.repeat import Replayed, judge_again, read_case
@@ -31,6 +32,7 @@ def replay(
     ParseError
         If the line is no case.
     """
+    check_call(options, call_timeout=call_timeout, memory_limit=memory_limit)
     case = read_case(case) if isinstance(case, str) else case
     if not isolate:
         return judge_again(engine_of(target, **options), case)

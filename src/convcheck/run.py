@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from convcheck.backend import Backend, InProcess, Job
+from convcheck.called import check_call
 from convcheck.covering import reached
 from convcheck.engines import engine_of
 from convcheck.engines.base import Engine
@@ -90,7 +91,8 @@ def verify(  # noqa: PLR0913 - everything that a user may say about a run
     UsageError
         If the target or an option cannot be used.
     """
-    chosen = select(tuple(laws), tuple(exclude_laws))
+    chosen = select(laws, exclude_laws)
+    check_call(options, workers=workers, call_timeout=call_timeout, memory_limit=memory_limit)
     plan = profile_named(profile) if isinstance(profile, str) else profile
     start = time.perf_counter()
     backend: Backend

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, TypeVar
 
 import click
 
 from convcheck.errors import UsageError
 
-__all__ = ["Names", "Workers", "engine_options", "isolation_of", "isolation_options", "processors", "target_options"]
+__all__ = [
+    "Names",
+    "Seconds",
+    "Workers",
+    "engine_options",
+    "isolation_of",
+    "isolation_options",
+    "processors",
+    "target_options",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -29,9 +39,20 @@ class Workers(click.ParamType[int]):
         """Read the number."""
         if value == "auto":
             return processors()
-        if not (isinstance(value, int) or (value.isdigit() and int(value) > 0)):
+        if not (isinstance(value, int) or (value.isascii() and value.isdigit() and int(value) > 0)):
             self.fail(f"{value!r} is neither a positive number nor 'auto'", param, ctx)
         return int(value)
+
+
+class Seconds(click.FloatRange):
+    """A time that ends."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the number."""
+        seconds = super().convert(value, param, ctx)
+        if not isfinite(seconds):
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        return seconds
 
 
 class Names(click.ParamType[tuple[str, ...]]):
@@ -118,7 +139,7 @@ _ISOLATION = {
     ),
     "call_timeout": click.option(
         "--call-timeout",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Seconds(min=0, min_open=True),
         metavar="S",
         help="Seconds that a call may take.",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import click
 
 from convcheck.cli.options import (
     Names,
+    Seconds,
     Workers,
     engine_options,
     isolation_of,
@@ -30,14 +32,22 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_SECONDS = click.FloatRange(min=0)
+_SECONDS = Seconds(min=0)
 
 
 def _checked_path(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
     """Refuse, before any work is done, a file that could not be written at its end."""
-    if value is not None and not (value.absolute().parent.is_dir() and os.access(value.absolute().parent, os.W_OK)):
-        raise click.BadParameter(f"{value.parent} is no directory that can be written to", ctx, param)
-    return value
+    if value is None:
+        return value
+    if value.is_dir():
+        raise click.BadParameter(f"{str(value)!r} is a directory, and no file", ctx, param)
+    if value.exists() and not (value.is_file() and os.access(value, os.W_OK)):
+        raise click.BadParameter(f"{value} is no file that can be written", ctx, param)
+    try:
+        with tempfile.TemporaryFile(dir=value.absolute().parent):
+            return value
+    except OSError as error:
+        raise click.BadParameter(f"{value.parent} is no directory that can be written to", ctx, param) from error
 
 
 @click.command()
@@ -61,7 +71,9 @@ def _checked_path(ctx: click.Context, param: click.Parameter, value: Path | None
     metavar="N",
     help="Cases for each law and map, chosen freely, instead of the profile's.",
 )
-@click.option("--max-time", type=_SECONDS, metavar="S", help="Seconds after which no new case is begun.")
+@click.option(
+    "--max-time", type=Seconds(min=0, min_open=True), metavar="S", help="Seconds after which no new case is begun."
+)
 @click.option("--shrink-time", type=_SECONDS, metavar="S", help="Seconds to make one counterexample smaller.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses the cases.")
 @click.option(
@@ -81,12 +93,15 @@ def run(ctx: click.Context, /, target: str, json_file: Path | None, **given: Any
 
     report = _verify(target, given)
     replay = replay_with(target, option_words(given))
+    console = make_console()
+    show(console, report_lines(report, text_width(console), replay, option_words(given)))
     if json_file:
         from convcheck.report.document import document, write
 
-        write(json_file, document(report, _bearing(given), replay))
-    console = make_console()
-    show(console, report_lines(report, text_width(console), replay, option_words(given)))
+        try:
+            write(json_file, document(report, _bearing(given), replay))
+        except OSError as error:
+            raise UsageError(f"the report cannot be written to {json_file}: {error}") from error
     ctx.exit(report.exit_code)
 
 
@@ -129,7 +144,9 @@ def _profile(given: dict[str, Any]) -> Profile:
     if count is not None:
         search = min(profile.search, count // 4)
         free = count - search
-        profile = profile.replace(pairs=False, triples=False, random=free, certifying=free, search=search, scope=8)
+        profile = profile.replace(
+            pairs=False, triples=False, random=free, certifying=free, search=search, scope=8, networks=False
+        )
     if given["max_time"] is not None:
         profile = profile.replace(seconds=given["max_time"])
     if given["shrink_time"] is not None:

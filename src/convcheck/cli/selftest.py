@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from statistics import median
 from typing import TYPE_CHECKING
 
 import click
+
+from convcheck.cli.options import Workers
 
 if TYPE_CHECKING:
     from convcheck.selftest.runner import Trial
@@ -17,20 +18,21 @@ __all__ = ["selftest"]
 
 
 @click.command()
-@click.option("-n", "workers", default="auto", show_default=True, help="Worker processes, or auto: one a core.")
+@click.option(
+    "-n", "workers", type=Workers(), default="auto", show_default=True, help="Worker processes, or auto: one a core."
+)
 @click.option("--seed", default=0, show_default=True, help="Chooses the cases.")
 @click.option("--table", is_flag=True, help="Print, for every fault, the laws that find it.")
-def selftest(workers: str, seed: int, table: bool) -> None:  # noqa: FBT001 - click's way
+def selftest(workers: int, seed: int, table: bool) -> None:  # noqa: FBT001 - click's way
     """Judge convcheck: it should find all planted faults, and accuse no correct engine."""
     from rich.progress import track
 
     from convcheck.selftest import CORRECT, FAULTS
     from convcheck.selftest.runner import trials
 
-    count = (os.cpu_count() or 1) if workers == "auto" else int(workers)
     total = len(FAULTS) + len(CORRECT)
     shown = not sys.stderr.isatty()
-    done = list(track(trials(count, seed), total=total, description="selftest", transient=True, disable=shown))
+    done = list(track(trials(workers, seed), total=total, description="selftest", transient=True, disable=shown))
     if table:
         for trial in done:
             click.echo(f"{trial.kind:<15} {trial.name:<55} {', '.join(trial.kills) or '-'}")
