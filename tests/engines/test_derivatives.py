@@ -7,7 +7,10 @@ import pytest
 
 from convcheck.engines.base import Conv
 from convcheck.engines.wrap import wrap
+from convcheck.examine import examine
+from convcheck.laws import BY_NAME
 from convcheck.operands import Fill, make
+from convcheck.plan import Profile, cases_of, slices
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
 
@@ -75,6 +78,75 @@ def test_low_precision_gradients_are_added_up_in_their_own_type():
 def test_numpy_offers_no_gradient():
     engine = wrap(lambda X, K: np.correlate(X, K, "valid"), ndim=1)
     assert engine.capabilities.maps == (Map.FORWARD,)
+
+
+def with_backward(by_bias, *, keeps=lambda _, gy: gy):
+    """A convolution with a bias, whose gradient by the bias is ``by_bias(ctx, gy)``."""
+
+    class Written(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w, bias):
+            ctx.save_for_backward(x, w)
+            return torch.nn.functional.conv2d(x, w, bias)
+
+        @staticmethod
+        def backward(ctx, gy):
+            x, w = ctx.saved_tensors
+            gy = keeps(ctx, gy)
+            gx, gw = (g(shape.shape, o, gy) for g, shape, o in ((grad_x, x, w), (grad_w, w, x)))
+            return gx, gw, by_bias(ctx, gy) if ctx.needs_input_grad[2] else None
+
+    def grad_x(shape, w, gy):
+        return torch.nn.grad.conv2d_input(shape, w, gy)
+
+    def grad_w(shape, x, gy):
+        return torch.nn.grad.conv2d_weight(x, shape, gy)
+
+    def conv2d(x, w, bias=None):
+        return Written.apply(x, w, bias)
+
+    return wrap(conv2d, array="torch", ndim=2)
+
+
+def summed(_, gy):
+    return gy.sum((0, 2, 3))
+
+
+def judged_of(engine, law):
+    """Whether cases of a law were judged, and whether any was violated."""
+    few = Profile("few", pairs=False, triples=False, random=12, certifying=12, search=0)
+    cases = (case for part in slices(engine, (BY_NAME[law],), few) for case in cases_of(engine, part, few, seed=0))
+    verdicts = [examine(engine, case).verdict for case in cases]
+    return any(v is not None for v in verdicts), any(v is not None and not v.ok for v in verdicts)
+
+
+def doubled_after_the_first(ctx, gy):
+    ctx.times = getattr(ctx, "times", 0) + 1
+    return gy if ctx.times == 1 else 2 * gy
+
+
+def test_a_gradient_by_a_bias_that_comes_back_with_others_only_is_offered_and_judged():
+    engine = with_backward(lambda ctx, gy: summed(ctx, gy) if ctx.needs_input_grad[1] else None)
+    assert ("bias" in engine.derivatives.roles, judged_of(engine, "bias-gradient")) == (True, (True, True))
+
+
+def test_a_report_says_where_there_is_no_gradient_by_the_bias():
+    engine = with_backward(lambda *_: None)
+    assert engine.notes[-1] == "gradients: by autograd, none by the bias, twice"
+
+
+@pytest.mark.parametrize(
+    ("by_bias", "is_wrong"),
+    [(summed, False), (lambda ctx, gy: summed(ctx, gy.detach()), True)],
+    ids=["right", "without a graph"],
+)
+def test_the_gradient_by_a_bias_is_differentiated_too(by_bias, is_wrong):
+    assert judged_of(with_backward(by_bias), "double-backward") == (True, is_wrong)
+
+
+@pytest.mark.parametrize(("keeps", "is_wrong"), [(lambda _, gy: gy, False), (doubled_after_the_first, True)])
+def test_a_call_is_gone_back_through_twice(keeps, is_wrong):
+    assert judged_of(with_backward(summed, keeps=keeps), "gradients-together") == (True, is_wrong)
 
 
 def test_an_interrupt_is_passed_on():

@@ -30,7 +30,8 @@ class Derivatives:
     by which there are gradients. ``second(problem, values, by, direction, wanted)`` returns the gradients, by the
     roles ``wanted``, of the inner product of the gradient by ``by`` with a direction. ``accumulate(problem, calls,
     by, start)`` returns what ``start``, the gradient that one operand has already, becomes once several calls that
-    share the operand have been made, and then gone back through in turn.
+    share the operand have been made, and then gone back through in turn. ``retained`` is ``vjp``, by which a call is
+    gone back through a second time.
     """
 
     how: str
@@ -38,6 +39,7 @@ class Derivatives:
     roles: Roles = ("x", "w", "y")
     second: Callable[[Problem, Values, str, Array, Roles], tuple[Array, ...]] | None = None
     accumulate: Callable[[Problem, Sequence[Values], str, Array], Array] | None = None
+    retained: Callable[[Problem, Values, Roles], tuple[Array, ...]] | None = None
 
     def timed(self, timed: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Self:
         """Return the same with every call passed through a function."""
@@ -46,6 +48,7 @@ class Derivatives:
             vjp=timed(self.vjp),
             second=self.second and timed(self.second),
             accumulate=self.accumulate and timed(self.accumulate),
+            retained=self.retained and timed(self.retained),
         )
 
 
@@ -87,7 +90,8 @@ def filled(which: Map, problem: Problem, operands: Operands) -> dict[str, Array]
 def probed(derivatives: Derivatives, primary: Map, sample: Problem, *, bias: bool) -> Derivatives | None:
     """Return derivatives less those that do not come back on a sample, or None where no first one does.
 
-    One gradient that raises where the other does not is offered: it is for the laws to judge.
+    One gradient that raises where another does not is offered, that by a bias too, if it comes back together with
+    others only: it is for the laws to judge.
     """
     values = _values(primary, sample)
     if not any(_works(derivatives.vjp, sample, values, (role,)) for role in primary.roles):
@@ -98,15 +102,18 @@ def probed(derivatives: Derivatives, primary: Map, sample: Problem, *, bias: boo
         derivatives = replace(derivatives, second=None)
     biased = sample.replace(bias=True)
     with_bias = values | {primary.bias: make(biased, primary.bias, Fill("dense", 3))}
-    takes = bias and _works(derivatives.vjp, biased, with_bias, (primary.bias,))
+    ways = ((primary.bias,), ("w", primary.bias), (*primary.roles, primary.bias))
+    takes = bias and any(_works(derivatives.vjp, biased, with_bias, way) for way in ways)
     return replace(derivatives, roles=(*primary.roles, *((primary.bias,) if takes else ())))
 
 
-def limited(derivatives: Derivatives | None, roles: Roles, *, second: bool) -> Derivatives | None:
-    """Return derivatives as an earlier probe found them."""
+def limited(derivatives: Derivatives | None, roles: Roles, *, second: bool, bias: bool = False) -> Derivatives | None:
+    """Return derivatives as an earlier probe found them; they tell if there is a ``bias``, but no gradient by it."""
     if derivatives is None or not roles:
         return None
-    return replace(derivatives, roles=roles, second=derivatives.second if second else None)
+    lacks = bias and not {which.bias for which in Map} & set(roles)
+    how = derivatives.how + ", none by the bias" * lacks
+    return replace(derivatives, how=how, roles=roles, second=derivatives.second if second else None)
 
 
 def _values(primary: Map, sample: Problem) -> dict[str, Array]:

@@ -32,6 +32,13 @@ class Differentiated:
         found = self._called(problem, lambda: self.derivatives.vjp(problem, self._presented(values), asked))
         return self._shaped(problem, dict(zip(asked, found, strict=True)))
 
+    def retained(self, problem: Problem, values: Values, wanted: Sequence[str]) -> dict[str, Array]:
+        """Gradients, as they come out where a call is gone back through for a second time."""
+        call, asked = self.derivatives.retained, tuple(wanted)
+        assert call is not None  # noqa: S101 - what a law needs, it says
+        found = self._called(problem, lambda: call(problem, self._presented(values), asked))
+        return self._shaped(problem, dict(zip(asked, found, strict=True)))
+
     def second(
         self, problem: Problem, values: Values, by: str, direction: Array, wanted: Sequence[str]
     ) -> dict[str, Array]:

@@ -25,15 +25,19 @@ def by_autograd(caller: Caller) -> Derivatives:
         with torch.enable_grad():
             return caller.by_roles(problem, native)
 
-    def vjp(problem: Problem, values: Values, wanted: tuple[str, ...]) -> tuple[Array, ...]:
+    def vjp(problem: Problem, values: Values, wanted: tuple[str, ...], *, times: int = 1) -> tuple[Array, ...]:
         native = {role: to_native(array) for role, array in values.items()}
         free = [role for role in wanted if role != primary.result]
         for role in free:
             native[role].requires_grad_()
         result = call(problem, native)
-        gradients = torch.autograd.grad(result, [native[role] for role in free], native[primary.result])
+        inputs = [native[role] for role in free]
+        gradients = _gone_back(result, inputs, native[primary.result], times)
         found = dict(zip(free, gradients, strict=True)) | {primary.result: result}
         return tuple(to_numpy(found[role]) for role in wanted)
+
+    def retained(problem: Problem, values: Values, wanted: tuple[str, ...]) -> tuple[Array, ...]:
+        return vjp(problem, values, wanted, times=2)
 
     def second(
         problem: Problem, values: Values, by: str, direction: Array, wanted: tuple[str, ...]
@@ -43,11 +47,8 @@ def by_autograd(caller: Caller) -> Derivatives:
             native[role].requires_grad_()
         result = call(problem, native)
         (gradient,) = torch.autograd.grad(result, native[by], native[primary.result], create_graph=True)
-        if not gradient.requires_grad:
-            raise NotImplementedError("the gradient carries no graph, by which it could be differentiated")
         inputs = [native[role] for role in wanted]
-        found = torch.autograd.grad(gradient, inputs, to_native(direction), materialize_grads=True)
-        return tuple(map(to_numpy, found))
+        return tuple(map(to_numpy, _differentiated(gradient, inputs, to_native(direction), or_zero=by == primary.bias)))
 
     def accumulate(problem: Problem, calls: Sequence[Values], by: str, start: Array) -> Array:
         leaf = to_native(calls[0][by]).requires_grad_()
@@ -59,4 +60,28 @@ def by_autograd(caller: Caller) -> Derivatives:
         accumulated: Array = to_numpy(leaf.grad)
         return accumulated
 
-    return Derivatives("by autograd", vjp, second=second, accumulate=accumulate)
+    return Derivatives("by autograd", vjp, second=second, accumulate=accumulate, retained=retained)
+
+
+def _gone_back(result: Any, inputs: Sequence[Any], upstream: Any, times: int) -> Any:
+    """Gradients by the inputs, as they come out the last of several times."""
+    for _ in range(times - 1):
+        torch.autograd.grad(result, inputs, upstream, retain_graph=True)
+    return torch.autograd.grad(result, inputs, upstream)
+
+
+def _differentiated(gradient: Any, inputs: Sequence[Any], direction: Any, *, or_zero: bool) -> Any:
+    """Gradients of a gradient's inner product with a direction.
+
+    Without a graph, torch leaves it out of every sum in silence: as if it were constant, where ``or_zero`` says so.
+
+    Raises
+    ------
+    NotImplementedError
+        If it carries no graph.
+    """
+    if gradient.requires_grad:
+        return torch.autograd.grad(gradient, inputs, direction, materialize_grads=True)
+    if or_zero:
+        return [torch.zeros_like(each) for each in inputs]
+    raise NotImplementedError("the gradient carries no graph, by which it could be differentiated")

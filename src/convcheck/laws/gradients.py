@@ -7,6 +7,7 @@ all three maps; these laws judge what the maps taken one by one do not show.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Conv
 from convcheck.engines.derivatives import filled
 from convcheck.engines.differentiated import Differentiated
-from convcheck.errors import UnsupportedError
+from convcheck.errors import TargetRaisedError, UnsupportedError
 from convcheck.laws.arrangement import bits, flat, spatial, wide
 from convcheck.laws.law import ALL_MAPS, Law
 from convcheck.operands import Fill, Operands, make
@@ -85,7 +86,7 @@ def _copied(values: dict[str, Array]) -> dict[str, Array]:
 
 
 def gradients_together(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """A gradient is the same, whichever others are asked for with it."""
+    """A gradient is the same, whichever others are asked for with it, and if a call is gone back through twice."""
     offered, role = conv.engine.capabilities, conv.map.result
     known = Differentiated(conv)
     values = filled(conv.map, problem, operands)
@@ -98,7 +99,10 @@ def gradients_together(conv: Conv, problem: Problem, operands: Operands) -> Clai
         raise UnsupportedError(f"{conv.engine.name} offers one gradient only")
     alone = conv(problem, *operands).copy()
     together = [known.gradients(p, _copied(given), wanted)[role] for p, given, wanted in asked]
-    return Claim(np.stack(together), np.stack([alone] * len(asked)), 2 * conv.slack(problem, operands))
+    if known.derivatives.retained:
+        with suppress(TargetRaisedError):  # nobody promised that what the call kept is still there
+            together.append(known.retained(problem, _copied(values), (role, *others))[role])
+    return Claim(np.stack(together), np.stack([alone] * len(together)), 2 * conv.slack(problem, operands))
 
 
 def gradients_touch_nothing(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -156,7 +160,8 @@ def _expanded(array: Array) -> Array:
 def double_backward(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """<gx(gy, w), v> has the gradient corr(v, w) by gy and gw(gy, v) by w; likewise <gw(gy, x), v>; and none else.
 
-    All are the inner product of gy with corr(x, w), in which v stands in the place of x, or of w.
+    All are the inner product of gy with corr(x, w), in which v stands in the place of x, or of w. And where there is a
+    bias, <gb(gy), v> has the gradient v by gy, the same at every position.
     """
     by = conv.map.result
     values = filled(conv.map, problem, operands)
@@ -168,8 +173,27 @@ def double_backward(conv: Conv, problem: Problem, operands: Operands) -> Claim:
         left.append(got[which.result])
         right.append(value)
         bound.append(np.broadcast_to(error, value.shape))
-    none = np.zeros(problem.shapes[by], value.dtype)
-    return Claim(flat(*left, got[by]), flat(*right, none), flat(*bound, np.zeros(none.shape)))
+    left.append(got[by])
+    right.append(np.zeros(problem.shapes[by], value.dtype))
+    if by == "w":
+        with suppress(UnsupportedError):
+            found, expected = _second_by_bias(conv, problem, operands)
+            left.append(found)
+            right.append(expected)
+    bound += [np.zeros(array.shape) for array in right[len(bound) :]]
+    return Claim(flat(*left), flat(*right), flat(*bound))
+
+
+def _second_by_bias(conv: Conv, problem: Problem, operands: Operands) -> tuple[Array, Array]:
+    """Gradient by gy of the inner product of the bias's gradient with a direction, and the direction everywhere."""
+    primary, known = conv.engine.capabilities.primary, Differentiated(conv)
+    if primary.bias not in known.derivatives.roles:
+        raise UnsupportedError(f"{conv.engine.name} offers no gradient by a bias")
+    biased, values = _with_bias(conv, problem, operands)
+    values[primary.roles[0]] = np.zeros_like(values[primary.roles[0]])
+    direction = make(biased, primary.bias, Fill("dense", 3, seed=1))
+    got = known.second(biased, values, primary.bias, direction, (primary.result,))[primary.result]
+    return got, np.broadcast_to(direction.reshape(-1, *(1,) * problem.ndim), got.shape)
 
 
 def gradients_accumulate(conv: Conv, problem: Problem, operands: Operands) -> Claim:

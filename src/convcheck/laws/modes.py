@@ -44,7 +44,7 @@ def compiled_agrees(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 
 def layer_calls_agree(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """The third call of a layer = its first, in training and in eval mode, also once its weight has changed in place."""
+    """The third call of a layer = its first, in training and in eval mode, also if its weight has changed in place."""
     return _agree(conv, problem, operands, "calls")
 
 

@@ -34,7 +34,7 @@ def found_again(facts: Facts, caller: Caller, backward: Backward | None) -> Deri
     if not facts.gradients:
         return None
     everything = by_hand(backward, caller) if backward else _of_library(caller)
-    return limited(everything, facts.gradients, second=facts.twice)
+    return limited(everything, facts.gradients, second=facts.twice, bias="bias" in facts.features)
 
 
 def _of_library(caller: Caller) -> Derivatives | None:
