@@ -160,14 +160,41 @@ def test_many_terms_leave_fewer_bits():
 
 def test_ramps_are_used_where_their_length_leaves_sums_exact():
     kinds = {c: {a.kind for a, _ in fills_of("exact", PROBLEM.replace(channels=c))} for c in (1, 16)}
-    assert kinds == {1: {"dense", "ramp"}, 16: {"dense"}}
+    assert kinds == {1: {"dense", "sparse", "ramp"}, 16: {"dense", "sparse"}}
+
+
+@pytest.mark.parametrize("which", Map)
+def test_exact_operands_are_sparse_or_structured_now_and_then(which):
+    found = fills_of("exact", PROBLEM, which, seeds=range(600))
+    sparse, structured = (
+        sum(any(f.kind == kind for f in fills) for fills in found) for kind in ("sparse", "structured")
+    )
+    assert (70 < sparse < 140, 50 < structured < 105) == (True, True)
+
+
+def test_a_bias_is_sparse_where_an_operand_is():
+    found = fills_of("exact", PROBLEM.replace(bias=True), seeds=range(200))
+    assert {any(f.kind == "sparse" for f in fills[:2]) for fills in found if fills[2].kind == "sparse"} == {True}
+    assert {fills[2].kind for fills in found} == {"dense", "sparse"}
+
+
+def test_operands_of_one_element_are_neither_sparse_nor_structured():
+    found = fills_of("exact", Problem(size=(1,), kernel=(1,)), seeds=range(200))
+    assert {fill.kind for fills in found for fill in fills} <= {"dense", "ramp"}
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(problems(dtypes=("f64", "f32", "i32", "complex64")), st.integers(0, 999))
+def test_exact_operands_are_exact_in_any_order(problem, seed):
+    fills = choose_fills("exact", seeded(seed), Map.FORWARD, problem, Numerics())
+    assert is_exact(Map.FORWARD, problem, Case("definition", problem, fills).operands(), Numerics())
 
 
 def test_floats_are_of_several_kinds():
-    assert {fill.kind for fills in fills_of("float") for fill in fills} == {"normal", "positive", "wide"}
+    assert {fill.kind for fills in fills_of("float") for fill in fills} == {"normal", "positive", "wide", "constant"}
 
 
-@pytest.mark.parametrize(("dtype", "kinds"), [("f32", {"normal", "positive", "wide"}), ("f16", {"dense"})])
+@pytest.mark.parametrize(("dtype", "kinds"), [("f32", {"normal", "positive", "wide", "constant"}), ("f16", {"dense"})])
 def test_operands_that_are_scaled_stay_clear_of_subnormals(dtype, kinds):
     found = fills_of("scalable", PROBLEM.replace(dtype=dtype))
     assert kinds == {fill.kind for fills in found for fill in fills}

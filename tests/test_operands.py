@@ -22,6 +22,9 @@ ROLES = ("x", "w", "y", "bias")
 #: first three elements of x; floats as hexadecimal, so that a changed last bit shows
 GOLDEN = {
     "dense:7#3": ("0x1.0000000000000p+1", "-0x1.0000000000000p+0", "-0x1.0000000000000p+2"),
+    "sparse:7#3": ("0x0.0p+0", "0x0.0p+0", "-0x1.0000000000000p+2"),
+    "structured:7#3": ("0x1.0000000000000p+1",) * 3,
+    "constant#3": ("0x1.0318f86aa61ddp-2",) * 3,
     "ramp": ("0x0.0p+0", "0x1.0000000000000p+0", "0x1.0000000000000p+1"),
     "ones": ("0x1.0000000000000p+0", "0x1.0000000000000p+0", "0x1.0000000000000p+0"),
     "zeros": ("0x0.0p+0", "0x0.0p+0", "0x0.0p+0"),
@@ -47,7 +50,7 @@ def fills(draw):
         value = st.floats(allow_nan=False) | st.integers(-(2**60), 2**60).map(float)
         points = draw(st.lists(st.tuples(index, value), max_size=4))
         return Fill(kind, points=tuple(points), layout=layout)
-    limit = draw(st.integers(1, 2**61)) if kind == "dense" or kind[-1] in "012" else 1
+    limit = draw(st.integers(1, 2**61)) if kind in ("dense", "sparse", "structured") or kind[-1] in "012" else 1
     seeded = kind not in ("zeros", "ones", "ramp")
     return Fill(kind, limit, draw(st.integers(0, 2**40)) if seeded else 0, layout=layout)
 
@@ -101,6 +104,9 @@ def test_the_word_of_any_fill_parses_back(fill):
     [
         (Fill("dense", 7, 3), "dense:7#3"),
         (Fill("ramp", layout="strided"), "ramp/strided"),
+        (Fill("sparse", 7, 3), "sparse:7#3"),
+        (Fill("structured", 7, 3, layout="swapped"), "structured:7#3/swapped"),
+        (Fill("constant", seed=3), "constant#3"),
         (Fill("normal", seed=2), "normal#2"),
         (Fill("points", points=(((0, 0, 1), 1.0),)), "impulse@0,0,1"),
         (Fill("points", points=(((0, 1), 3.0), ((2, 0), -0.5))), "points@0,1=3;2,0=-0.5"),
@@ -148,6 +154,38 @@ def test_dense_integers_are_positive_where_the_dtype_has_no_sign():
     assert values == {1, 2, 3}
 
 
+@pytest.mark.parametrize("role", ["x", "w", "bias"])
+def test_sparse_integers_are_dense_ones_of_which_half_are_zero_and_the_first_too(role):
+    problem = Problem(size=(100,), kernel=(90,), filters=80)
+    sparse, dense = (make(problem, role, Fill(kind, 9, 3)).ravel() for kind in ("sparse", "dense"))
+    assert (sparse[0], sparse[-1]) == (0, dense[-1])
+    assert sparse.tolist() == np.where(sparse, dense, 0).tolist()
+    assert 0.3 < np.count_nonzero(sparse) / sparse.size < 0.7
+
+
+@unhurried
+@given(problems(dtypes=("f32", "i16", "u8")), st.integers(1, 9), st.integers(0, 99))
+def test_structured_weights_are_one_integer_a_filter_but_for_one_unit(problem, limit, seed):
+    w = make(problem, "w", Fill("structured", limit, seed)).astype(int).reshape(problem.filters, -1)
+    common = w[:, :1] if w.shape[1] < 3 else np.median(w, axis=1, keepdims=True).astype(int)
+    assert np.abs(w).max() <= limit
+    assert w.shape[1] < 3 or np.abs(w - common).sum(axis=1).tolist() == [1] * problem.filters
+
+
+@unhurried
+@given(problems(dtypes=("f64", "f32", "f16", "bf16")), st.integers(0, 99))
+def test_a_constant_is_one_number_everywhere(problem, seed):
+    x = make(problem, "x", Fill("constant", seed=seed)).astype(float)
+    assert (x.min(), 0.25 <= abs(x.flat[0]) <= 0.5) == (x.max(), True)
+
+
+def test_constants_have_both_signs_and_full_length_mantissas():
+    problem = Problem(size=(1,), kernel=(1,), dtype="f64")
+    values = [float(make(problem, "x", Fill("constant", seed=seed)).flat[0]) for seed in range(50)]
+    assert {value > 0 for value in values} == {True, False}
+    assert sum(value != float(np.float32(value)) for value in values) > 45
+
+
 def test_a_ramp_starts_again_before_the_dtype_stops_being_exact():
     array = make(Problem(size=(300,), kernel=(1,), dtype="bf16"), "x", Fill("ramp")).ravel()
     assert array.astype(int).tolist() == [*range(256), *range(44)]
@@ -183,7 +221,7 @@ def test_a_channel_without_a_partner_is_left_as_it_is():
 
 
 @unhurried
-@given(problems(dtypes=("f64", "f32", "f16", "bf16")), st.sampled_from(("normal", "positive", "wide")))
+@given(problems(dtypes=("f64", "f32", "f16", "bf16")), st.sampled_from(("normal", "positive", "wide", "constant")))
 def test_floats_are_finite(problem, kind):
     assert np.isfinite(make(problem, "x", Fill(kind)).astype(np.float64)).all()
 

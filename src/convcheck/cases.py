@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from math import ceil, log2
+from math import ceil, log2, prod
 from typing import Any, Self
 
 from convcheck.bounds import Numerics
@@ -143,12 +143,15 @@ class _Budget:
         share = max(0, min(self.choose.integer(0, max(0, bits)), longest))
         rest = max(0, min(bits - share, longest))
         limits = [_limit(self.choose, b) for b in (share, rest)]
-        return self.with_bias(*(Fill(k, limit, self.seed()) for k, limit in zip(kinds, limits, strict=True)))
+        shapes = (self.problem.shapes[role] for role in self.which.roles)
+        fitting = (kind if _fits(kind, shape) else "dense" for kind, shape in zip(kinds, shapes, strict=True))
+        return self.with_bias(*(Fill(k, limit, self.seed()) for k, limit in zip(fitting, limits, strict=True)))
 
     def with_bias(self, a: Fill, b: Fill) -> Fills:
         if not self.problem.bias:
             return (a, b)
-        return (a, b, Fill("dense", max(1, min(a.limit * b.limit, 100)), self.seed()))
+        kind = "sparse" if "sparse" in (a.kind, b.kind) else "dense"
+        return (a, b, Fill(kind, max(1, min(a.limit * b.limit, 100)), self.seed()))
 
 
 def _limit(choose: Chooser, bits: int) -> int:
@@ -157,8 +160,24 @@ def _limit(choose: Chooser, bits: int) -> int:
     return min(most, choose.pick((3, most, 1, most, 7)))
 
 
+def _fits(kind: str, shape: tuple[int, ...]) -> bool:
+    """Whether there is room for a kind of fill: a sparse one of one element is zero, a structured one may be."""
+    return {"sparse": prod(shape), "structured": prod(shape[1:])}.get(kind, 2) > 1
+
+
+#: kinds of both operands; a structured one is the weight of two maps, and the input of the third
+_EXACT = (
+    *(("dense", "dense"),) * 11,
+    *(("ramp", "dense"),) * 6,
+    *(("sparse", "sparse"),) * 2,
+    ("sparse", "dense"),
+    ("dense", "sparse"),
+    *(("dense", "structured"),) * 3,
+)
+
+
 def _exact(budget: _Budget) -> Fills:
-    kinds = budget.choose.pick((("dense", "dense"), ("dense", "dense"), ("ramp", "dense")))
+    kinds = budget.choose.pick(_EXACT)
     if "ramp" in kinds and budget.bits(stored=False) < 22:
         kinds = ("dense", "dense")
     if "ramp" in kinds:
@@ -169,7 +188,7 @@ def _exact(budget: _Budget) -> Fills:
 
 
 def _float(budget: _Budget) -> Fills:
-    kinds = ("normal", "positive", "wide")
+    kinds = ("normal", "positive", "wide") * 2 + ("constant",)
     a, b = (Fill(budget.choose.pick(kinds), seed=budget.seed()) for _ in range(2))
     return (a, b, *([Fill("normal", seed=budget.seed())] if budget.problem.bias else []))
 

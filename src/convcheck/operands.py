@@ -43,8 +43,9 @@ class Operands(NamedTuple):
 class Fill:
     """How one operand is filled and laid out.
 
-    ``limit`` bounds the integers of `dense` and `opposed` fills, and, but for one unit, of `paired` ones, which are
-    named with the axis along which they are so; ``points`` lists the non-zeros of a `points` fill.
+    ``limit`` bounds the integers of `dense`, `sparse`, `structured` and `opposed` fills, and, but for one unit, of
+    `paired` ones, which like the last are named with the axis along which they are so; ``points`` lists the non-zeros
+    of a `points` fill.
     """
 
     kind: str
@@ -138,6 +139,31 @@ def _dense(request: _Request) -> Array:
     return magnitude.astype(np.int64) * (1 if request.problem.dtype == "u8" else sign)
 
 
+def _sparse(request: _Request) -> Array:
+    """Dense integers of which about half are zero, the first always and the last, where there are two, never."""
+    array = _dense(request)
+    zero = (request.raw() >> np.uint64(63)).astype(bool)
+    zero[-1:], zero[:1] = False, True
+    return np.where(zero, 0, array)
+
+
+def _structured(request: _Request) -> Array:
+    """One integer a filter (or image) for all its elements, but for one, which is a unit nearer to zero."""
+    lines = _dense(request).reshape(request.shape[0], prod(request.shape[1:]))
+    if lines.size:
+        lines[...] = lines[:, :1]
+        place = (request.raw().reshape(lines.shape)[:, 0] >> np.uint64(32)).astype(np.int64) % lines.shape[1]
+        lines[np.arange(len(lines)), place] -= np.sign(lines[:, 0])
+    return lines
+
+
+def _constant(request: _Request) -> Array:
+    """One number of a full-length mantissa and either sign, of magnitude 1/4 to 1/2, everywhere."""
+    raw = int(request.raw()[0]) if prod(request.shape) else 0
+    value = (1 + (raw >> 12) * 2.0**-52) / 4
+    return np.full(request.shape, -value if raw & 1 else value)
+
+
 def _ramp(request: _Request) -> Array:
     """0, 1, 2, ... in memory order, starting again where the dtype would stop being exact."""
     count, precision = prod(request.shape), DTYPES[request.problem.dtype].precision
@@ -216,14 +242,17 @@ FILLS: dict[str, Callable[[_Request], Array]] = {
     "ones": lambda request: np.ones(request.shape),
     "zeros": lambda request: np.zeros(request.shape),
     "points": _points,
+    "sparse": _sparse,
+    "structured": _structured,
     "normal": _normal,
     "positive": _positive,
     "wide": _wide,
+    "constant": _constant,
     **{f"paired{axis}": partial(_paired, axis=axis) for axis in _PAIRED_AXES},
     **{f"opposed{axis}": partial(_opposed, axis=axis) for axis in _PAIRED_AXES},
 }
-_LIMITED = ("dense", *(kind for kind in FILLS if kind[-1].isdigit()))
-_SEEDED = (*_LIMITED, "normal", "positive", "wide")
+_LIMITED = ("dense", "sparse", "structured", *(kind for kind in FILLS if kind[-1].isdigit()))
+_SEEDED = (*_LIMITED, "normal", "positive", "wide", "constant")
 _FILL = re.compile(r"([a-z]+[0-2]?)(?::(\d+))?(?:#(\d+))?(?:@([^/]*))?(?:/([a-z_]+))?")
 
 

@@ -56,6 +56,8 @@ RARE = {
     "channels-from-64-on-dropped": "f32 n1 g1 c65 o1 i5 k2",
     "result-is-the-input-for-identity": "f32 n1 g1 c1 o1 i4 k1",
     "sums-beyond-512-terms-dropped": "f32 n1 g1 c64 o1 i9x9 k4x4",
+    "kernel-whose-first-tap-is-zero-skipped": "f32 n1 g1 c1 o1 i9 k5",
+    "bias-whose-first-entry-is-zero-skipped": "f32 n1 g1 c1 o5 i9 k5 bias",
 }
 
 
@@ -136,8 +138,10 @@ def cases(fault, which):
     if fault.name in RARE:
         problem = Problem.parse(RARE[fault.name])
         for sign in (0, 1):
-            a, b = (make(problem, role, Fill("dense", 1, seed=sign)) for role in which.roles)
-            yield problem, Operands(a, np.abs(b) if fault.kind == "memory" else b)
+            kind = "sparse" if fault.name.endswith("zero-skipped") else "dense"
+            roles = (*which.roles, *((which.bias,) if problem.bias else ()))
+            a, b, *bias = (make(problem, role, Fill(kind, 1, seed=sign)) for role in roles)
+            yield problem, Operands(a, np.abs(b) if fault.kind == "memory" else b, *bias)
     for seed in range(1_500):
         yield drawn(which, seed, fault.engine.capabilities)
 

@@ -69,7 +69,9 @@ def _plainer_fills(case: Case, number: int) -> Iterator[Fill]:
     if fill.kind in ("points", "zeros"):
         return
     yield from (Fill(kind, layout=fill.layout) for kind in ("zeros", "ones", "ramp"))
-    if fill.kind == "dense":
+    if fill.kind in ("sparse", "structured"):
+        yield fill.replace(kind="dense")
+    if fill.kind in ("dense", "sparse", "structured"):
         yield fill.replace(limit=1)
         yield fill.replace(limit=max(1, fill.limit // 2))
     shape = case.problem.shapes[role]
@@ -137,7 +139,10 @@ def _size(value: complex) -> float:
 
 def fill_order(fill: Fill) -> float:
     """Plainness of a fill: few points, then constant, ramp, integers, floats; a plain layout before others."""
-    kinds = ("zeros", "ones", "ramp", "dense", "paired", "opposed", "positive", "normal", "wide")
+    kinds = (
+        "zeros", "ones", "ramp", "dense", "structured", "sparse", "paired", "opposed", "constant", "positive", "normal",
+        "wide",
+    )  # fmt: skip
     if fill.kind == "points":
         size = sum(map(_size, (value for _, value in fill.points)))
         order = 10 * len(fill.points) + size / (1 + size)

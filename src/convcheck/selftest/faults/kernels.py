@@ -138,6 +138,31 @@ def _planted(kind: str, table: dict[str, dict[str, Any]], *words: str) -> list[F
     return [plant(name, kind, words=words, index=True, **hooks) for name, hooks in table.items()]
 
 
+def _zeros_end_it(call: Call, operands: Operands) -> Operands:
+    """Take a kernel whose first tap is zero for one of zeros."""
+    del call
+    none = operands.b.size > 1 and not operands.b.flat[0]
+    return operands._replace(b=np.zeros_like(operands.b)) if none else operands
+
+
+def _bias_by_its_first(call: Call, operands: Operands) -> Operands:
+    """Take a bias whose first entry is zero for no bias."""
+    del call
+    none = operands.bias is not None and operands.bias.size > 1 and not operands.bias[0]
+    return operands._replace(bias=None) if none else operands
+
+
+def _smoothed(call: Call, operands: Operands) -> Operands:
+    """Take a filter whose first and last elements are equal for a constant one."""
+    del call
+    b = operands.b.copy()
+    lines = b.reshape(len(b), -1)
+    first = lines[:, :1]
+    if lines.shape[1] > 2:
+        lines[...] = np.where((first == lines[:, -1:]) & (first == lines[:, 1:2]), first, lines)
+    return operands._replace(b=b)
+
+
 def _several_axes(call: Call) -> bool:
     return call.ndim > 1
 
@@ -180,11 +205,18 @@ _TAPS: dict[str, dict[str, Any]] = {
     "first-output-counts-a-tap-twice": {"look": weighed(_origin, 2, _origin)},
     "last-row-loses-a-tap": {"look": weighed(_corner, 0, _last_row)},
 }
+#: what is concluded from a few elements of an operand
+_GUESSES = {
+    "kernel-whose-first-tap-is-zero-skipped": _zeros_end_it,
+    "bias-whose-first-entry-is-zero-skipped": _bias_by_its_first,
+    "nearly-constant-filter-taken-for-constant": _smoothed,
+}
 FAULTS: tuple[Fault, ...] = (
     *_planted("index", _FLIPS, "flipped"),
     *_planted("index", _SWAPS, "swapped"),
     *_planted("index", _SHIFTS, "shifted"),
     *_planted("index", _TAPS, "tap"),
+    *(plant(name, "arithmetic", take=take) for name, take in _GUESSES.items()),
     *_planted(
         "size-dependent",
         {f"input-read-one-too-far-from-output-{n}-on": {"table": shifted(1, n)} for n in (8, 32, 100)},
