@@ -422,6 +422,10 @@ def test_the_name_of_a_module_says_nothing_of_the_style():
     assert wrap(conv2d, name="transposed_weights:conv2d").facts.style == "functional"
 
 
+def test_a_convolution_that_is_made_of_a_transposed_one_is_a_convolution():
+    assert wrap(conv2d, name="mine:conv_by_transpose2d").facts.style == "functional"
+
+
 def test_a_name_that_misleads_about_axes_is_given_up_where_nothing_comes_back():
     assert wrap(of_two_axes, name="lib1d:corr").capabilities.ndims == (2,)
 

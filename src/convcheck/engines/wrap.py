@@ -210,8 +210,10 @@ def _uses(function: Callable[..., Any], library: str) -> bool:
 
 
 def _styles_of(label: str, signature: Signature) -> list[str]:
-    if "output_padding" in signature.names or "transpose" in label.rpartition(":")[2].lower():
+    if "output_padding" in signature.names:
         return ["transposed"]
+    if "transpose" in label.rpartition(":")[2].lower():  # or is made of one
+        return ["transposed", "functional", "bare"]
     return ["functional", "bare"] if signature.names.keys() - {"out"} else ["bare", "functional"]
 
 
