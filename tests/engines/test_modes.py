@@ -49,6 +49,9 @@ CONDITIONS = {
     "where the first operand requires a gradient": lambda x, *_: x.requires_grad,
     "where the second operand requires a gradient": lambda _, w, __: w.requires_grad,
     "where the bias requires a gradient": lambda _, __, b: b is not None and b.requires_grad,
+    "where the second operand is a parameter": lambda _, w, __: isinstance(w, torch.nn.Parameter),
+    "with float64 as the default dtype": lambda *_: torch.get_default_dtype() == torch.float64,
+    "under vmap over kernels": lambda _, w, __: torch._C._functorch.is_batchedtensor(w),
     "with deterministic algorithms": lambda *_: torch.are_deterministic_algorithms_enabled(),
     "without mkldnn": lambda *_: not torch._C._get_mkldnn_enabled(),
     "of channels_last tensors": lambda x, *_: not x.is_contiguous(),
@@ -83,6 +86,7 @@ def state():
         torch.is_inference_mode_enabled(),
         torch.is_autocast_enabled("cpu"),
         torch.get_num_threads(),
+        torch.get_default_dtype(),
         torch.are_deterministic_algorithms_enabled(),
         torch._C._get_mkldnn_enabled(),
     )

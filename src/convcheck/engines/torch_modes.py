@@ -47,7 +47,7 @@ class _Torch:
         import torch
 
         device = torch.device(self.caller.kind.device).type
-        values = (*self.by_gradients(), *self.by_flags(device), *self.by_layouts(), self.mapped())
+        values = (*self.by_gradients(), *self.by_flags(device), *self.by_layouts(), *self.mapped())
         found: dict[str, tuple[Mode, ...]] = {
             "values": values if device == "cpu" else (*values, self.on_the_cpu()),
             "threads": tuple(self.within(f"with {n} threads", partial(torch_state.threads, n)) for n in (1, 2)),
@@ -93,14 +93,26 @@ class _Torch:
         for index, operand in enumerate(("the first operand", "the second operand", "the bias")):
             call = partial(self.changed, partial(torch_state.requiring_grad, index))
             yield self.of(f"where {operand} requires a gradient", call, must=self.differentiable)
+        call = partial(self.changed, torch_state.with_parameter)
+        yield self.of("where the second operand is a parameter", call, must=False)
 
     def by_flags(self, device: str) -> Iterator[Mode]:
         yield self.within("with deterministic algorithms", torch_state.deterministic)
+        yield self.with_float64_by_default()
         if device == "cpu":
             yield self.within("without mkldnn", torch_state.without_mkldnn)
         for benchmark, repeatable in ((False, True), (True, False), (True, True)) if device == "cuda" else ():
             name = f"with cudnn.benchmark={benchmark} and cudnn.deterministic={repeatable}"
             yield self.within(name, partial(torch_state.cudnn, benchmark=benchmark, deterministic=repeatable))
+
+    def with_float64_by_default(self) -> Mode:
+        """What a target makes of that dtype may return so: values are compared, in the dtype of the operands."""
+
+        def call(which: Map, problem: Problem, operands: Operands) -> Array:
+            with torch_state.float64_by_default():
+                return self.apply(which, problem, operands).astype(operands.a.dtype)
+
+        return Mode("with float64 as the default dtype", call, (self.caller.primary,), must=False)
 
     def by_layouts(self) -> Iterator[Mode]:
         yield self.of("of channels_last tensors", self.channels_last)
@@ -117,16 +129,22 @@ class _Torch:
         context = partial(torch.autocast, device, torch.bfloat16)
         return self.within("under autocast to bfloat16", context, own=True, must=False)
 
-    def mapped(self) -> Mode:
+    def mapped(self) -> Iterator[Mode]:
         import torch
 
-        def call(problem: Problem, tensors: Any) -> Array:
+        def over_the_batch(problem: Problem, tensors: Any) -> Array:
             x, w, bias = tensors
             one = problem.replace(batch=1)
             each = torch.func.vmap(lambda image: self.caller(one, image[None], w, bias)[0])
             return as_numpy(self.caller.kind, each(x))
 
-        return self.of("under vmap over the batch", call, must=False)
+        def over_kernels(problem: Problem, tensors: Any) -> Array:
+            x, w, bias = tensors
+            each = torch.func.vmap(lambda kernel: self.caller(problem, x, kernel, bias))
+            return as_numpy(self.caller.kind, each(torch.stack([w.flip(tuple(range(w.ndim))), w]))[1])
+
+        yield self.of("under vmap over the batch", over_the_batch, must=False)
+        yield self.of("under vmap over kernels", over_kernels, must=False)
 
     def on_the_cpu(self) -> Mode:
         there = replace(self, caller=replace(self.caller, kind=kind_named("torch")))

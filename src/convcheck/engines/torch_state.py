@@ -12,9 +12,11 @@ __all__ = [
     "channels_last",
     "cudnn",
     "deterministic",
+    "float64_by_default",
     "requiring_grad",
     "threads",
     "with_offset",
+    "with_parameter",
     "without_mkldnn",
     "without_tf32",
 ]
@@ -44,6 +46,13 @@ def deterministic() -> AbstractContextManager[None]:
     import torch  # the debug mode is the flag of use_deterministic_algorithms, without its imports
 
     return _held(torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode, "warn")
+
+
+def float64_by_default() -> AbstractContextManager[None]:
+    """New tensors are of float64 where nothing else is said."""
+    import torch
+
+    return _held(torch.get_default_dtype, torch.set_default_dtype, torch.float64)
 
 
 def without_mkldnn() -> AbstractContextManager[None]:
@@ -103,6 +112,14 @@ def _inside(tensor: Any) -> Any:
     view = host[3 : 3 + tensor.numel()].view(tensor.shape)
     view.copy_(tensor)
     return view
+
+
+def with_parameter(tensors: Tensors) -> Tensors:
+    """Let the second tensor be a parameter, as a layer holds its weight."""
+    import torch
+
+    first, second, *rest = tensors
+    return [first, torch.nn.Parameter(second, requires_grad=second.is_floating_point()), *rest]
 
 
 def requiring_grad(index: int, tensors: Tensors) -> Tensors:

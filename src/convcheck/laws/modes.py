@@ -27,8 +27,9 @@ CHAPTER = "Modes"
 def modes_agree(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """f(x, w, b) in every mode = f(x, w, b).
 
-    The modes: no_grad, inference_mode, gradients required of each operand, deterministic algorithms, mkldnn off,
-    channels_last, a storage offset, vmap over the batch; on a GPU, cuDNN's benchmark and deterministic, and the CPU.
+    The modes: no_grad, inference_mode, gradients required of each operand, a parameter as the second, deterministic
+    algorithms, float64 by default, mkldnn off, channels_last, a storage offset, vmap over the batch, and over kernels;
+    on a GPU, cuDNN's benchmark and deterministic, and the CPU.
     """
     return _agree(conv, problem, operands, "values")
 
