@@ -92,3 +92,19 @@ def test_a_dense_weight_that_would_fill_the_memory_is_not_asked_for():
     engine = Engine("right", Capabilities((1,), ("f32",), frozenset(FEATURES)), right)
     outcome = examine(engine, Case.parse("weights-shared i5000 k2 x=dense:1#1 w=dense:1#2"))
     assert (outcome.verdict, outcome.skipped) == (None, "too large for a dense weight: 2.5e+07 elements")
+
+
+def test_opposite_infinities_in_one_window_make_a_nan():
+    def saturating(which, problem, operands):
+        y = right(which, problem, operands)
+        both = np.isposinf(operands.a).any() and np.isneginf(operands.a).any()
+        return np.where(np.isnan(y), np.array(np.inf, y.dtype), y) if both else y
+
+    line = "inf-propagates f32 i5 k3 x=dense:7#1 w=points@0,0,0=2;0,0,1=2;0,0,2=2"
+    assert [verdict(apply, line).ok for apply in (right, saturating)] == [True, False]
+
+
+def test_a_reader_is_told_where_the_special_was_put():
+    line = "nan-propagates f32 i5 k3 x=dense:7#1 w=dense:7#2"
+    zeros = verdict(lambda which, problem, operands: np.nan_to_num(right(which, problem, operands)), line)
+    assert zeros.reason.endswith("(nan in x at (0, 0, 2), then nan in w at (0, 0, 1))")

@@ -54,7 +54,10 @@ def nan_propagates(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 
 def inf_propagates(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """An infinity makes every result that it is a term of infinite, of the right sign, or NaN, and no other."""
+    """An infinity makes every result that it is a term of infinite, of the right sign, or NaN, and no other.
+
+    Two opposite ones as terms of one result make a NaN of it, in whichever order they are added.
+    """
     return _specials_reach(conv, problem, operands, np.inf if sum(problem.size) % 2 else -np.inf)
 
 
@@ -67,13 +70,19 @@ def _specials_reach(conv: Conv, problem: Problem, operands: Operands, special: f
         got = conv(problem, operands.a, operands.b, bias)
         expected = contract(conv.map, problem, operands.a, operands.b, bias).astype(got.dtype)
         pairs.append((got, expected, conv.slack(problem, operands)))
+    places = [f"{special} in {r} at {_place(problem, problem.shapes[r])}" for r in conv.map.roles]
+    places += [f"{special} as the last bias"] * (operands.bias is not None)
+    if np.isinf(special) and conv.map is conv.engine.capabilities.primary and operands.a.size > 1:
+        first, second = _neighbours(problem, operands.a.shape)
+        pairs.append(_opposed(conv, problem, operands, special))
+        places.append(f"{special} and {-special} in {conv.map.roles[0]} at {first} and {second}")
     left = np.concatenate([got.ravel() for got, _, _ in pairs])
     right = np.concatenate([expected.ravel() for _, expected, _ in pairs])
     bound = np.concatenate([np.broadcast_to(slack, got.shape).ravel() for got, _, slack in pairs])
     # a compensated sum (Kahan 1965) subtracts an infinity from itself: the NaN tells of it, too
     told = np.isinf(right.astype(np.float64)) & np.isnan(left.astype(np.float64))
     left = np.where(told, right, left)
-    return Claim(left, right, bound, note="special in the first operand, then in the second, then in the bias")
+    return Claim(left, right, bound, note=", then ".join(places))
 
 
 def _special_in(
@@ -98,6 +107,25 @@ def _special_in(
     # an engine may leave out a product by zero, and may make one of the zeros that pad, or stand in for strides
     open_ = (sees & (partner == 0)) | (_same_line(conv.map, problem, number, at) & ~sees)
     return np.where(open_, expected, got), expected, conv.slack(problem, clean)
+
+
+def _opposed(conv: Conv, problem: Problem, operands: Operands, special: float) -> tuple[Array, Array, Array | float]:
+    """What comes back with opposite infinities beside each other, and NaN where their products are opposite, too."""
+    poisoned, partners = operands.a.copy(), []
+    for at, value in zip(_neighbours(problem, poisoned.shape), (special, -special), strict=True):
+        mark = np.zeros(poisoned.shape)
+        poisoned[at], mark[at] = value, 1
+        partners.append(np.sign(contract(conv.map, problem.replace(bias=False), mark, operands.b)))
+    got = conv(problem, poisoned, *operands[1:])
+    return got, np.where(partners[0] * partners[1] > 0, np.array(np.nan, got.dtype), got), 0.0
+
+
+def _neighbours(problem: Problem, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Place of a special, and of the element that lies next to it in memory."""
+    at = _place(problem, shape)
+    number = int(np.ravel_multi_index(at, shape))
+    beside = np.unravel_index(number + 1 if number + 1 < prod(shape) else number - 1, shape)
+    return at, tuple(map(int, beside))
 
 
 def _place(problem: Problem, shape: tuple[int, ...]) -> tuple[int, ...]:
