@@ -181,6 +181,11 @@ def test_what_breaks_convcheck_s_own_code_ends_no_run(judged, name, body):
     assert report.exit_code in (0, 1)
 
 
+def test_a_target_that_closes_the_connection_is_a_violation(judged):
+    report = judged("closes-all", "os.closerange(3, 256)", laws=("definition",), dtypes=("f32",), profile=FEW)
+    assert [v.law for v in report.violations] == ["survives"]
+
+
 def test_convcheck_s_own_mistake_is_shown_with_its_place(judged):
     body = "import convcheck.examine; convcheck.examine.judge = None; return right(X, K)"
     (violation,) = judged("breaks-the-judge", body, laws=("definition",), dtypes=("f32",)).violations

@@ -142,12 +142,13 @@ def work(connection: Any, ledger: Ledger, memory_limit: int) -> None:
             os._exit(0)
         try:
             answer = ("done", globals()[name](context, *arguments))
-            ledger.clear()
         except (UsageError, ParseError) as error:  # raised again by the supervisor
             answer = ("failed", type(error)(str(error)))
         except BaseException as error:  # noqa: BLE001 - told to the supervisor, and the ledger of which case
             answer = ("broke", f"{BROKE}: {told(error)}")
         _send(connection, answer)
+        if answer[0] != "broke":
+            ledger.clear()  # not before: a target may have closed the connection
 
 
 def told(error: BaseException) -> str:
