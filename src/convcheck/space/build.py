@@ -136,7 +136,8 @@ class Builder:
         """Choose batch, groups, channels and filters of the classes wanted, within the work that is left."""
         choose, cls = self.choose, self.cls
         limit = self.limit // 4 if cls["size"] == "plane" else self.limit  # large planes are enough to take time
-        left = max(1, limit // max(1, prod(spatial.output) * prod(spatial.kernel)))
+        # large inputs take time too, also where wide strides leave few outputs
+        left = max(1, limit // max(1, prod(spatial.output) * prod(spatial.kernel), 2 * prod(spatial.size)))
         groups = {"one": 1, "several": min(choose.pick((2, 3, 4, 2, 3, 4, 5, 8)), max(2, left))}.get(cls["groups"], 0)
         depthwise = groups == 0
         if depthwise:
