@@ -115,5 +115,5 @@ def _plant(name: str, ways: dict[str, Steps]) -> Fault:
 FAULTS: tuple[Fault, ...] = (
     *(_plant(name, ways) for name, ways in _MODES.items()),
     *(_plant(name, {"reloaded": BASE.replace(**steps)}) for name, steps in _STATES.items()),
-    _plant("weight-turned-in-the-second-call", {"called again": BASE.replace(take=kernels.turned("b"))}),
+    _plant("bias-forgotten-in-the-second-call", {"called again": BASE.replace(take=_without_bias)}),
 )

@@ -129,6 +129,25 @@ class FirstDtype:
         return BASE(which, problem, converted).astype(own)
 
 
+class Remembering:
+    """Results are remembered by all that they depend on, and handed out themselves, for callers to write into."""
+
+    def __init__(self) -> None:
+        self.known: dict[Hashable, Array] = {}
+
+    def __call__(self, which: Map, problem: Any, operands: Operands) -> Array:
+        """Apply a map, unless that has been done before."""
+        key = (
+            parameters(which, problem, operands),
+            *(None if o is None else (o.dtype.str, o.shape, o.tobytes()) for o in operands),
+        )
+        if len(self.known) > 1000:
+            self.known.clear()
+        if key not in self.known:
+            self.known[key] = BASE(which, problem, operands)
+        return self.known[key]
+
+
 class Sharing:
     """Operands are staged in memory that all threads share."""
 
@@ -185,6 +204,7 @@ _APPLIES: dict[str, Apply] = {
     "results-added-up-in-scratch": Adding(),
     "padding-stale-in-scratch": StalePadding(),
     "first-dtype-of-a-shape-for-all": FirstDtype(),
+    "results-remembered-and-handed-out": Remembering(),
     "scratch-shared-by-threads": Sharing(),
     "noise-of-a-thousandth": _noisy(1e-3),
     "noise-of-a-rounding-error": _noisy(2.0**-23),
