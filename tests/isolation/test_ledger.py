@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from types import SimpleNamespace
 
@@ -54,3 +55,17 @@ def test_torch_s_compiler_tells_when_it_works():
     handler = callback.callback_handler
     assert callable(handler.register_start_callback)
     assert callable(handler.register_end_callback)
+
+
+def test_memory_that_ran_out_is_on_the_ledger_until_the_next_case(ledger):
+    ledger.write("a case", 0)
+    ledger.write_full()
+    full = ledger.read().full
+    ledger.write("another case", 1)
+    assert (full, ledger.read().full) == (True, False)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers")
+def test_a_timer_that_a_target_leaves_is_stopped(ledger):
+    ledger.timed(lambda: signal.setitimer(signal.ITIMER_REAL, 1000))()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)

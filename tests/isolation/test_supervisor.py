@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import threading
 import time
 from types import SimpleNamespace
 
@@ -53,3 +56,23 @@ def test_memory_is_the_targets_while_it_is_called(worker, monkeypatch, since, ve
 
 def test_a_process_that_is_gone_has_queued_for_no_time():
     assert supervisor._queued(-1) == 0.0
+
+
+def test_what_is_started_deaf_to_interrupts_stays_so_and_who_starts_it_does_not():
+    before = signal.getsignal(signal.SIGINT)
+    with supervisor._deaf_to_interrupts():
+        output = subprocess.check_output(["/bin/sh", "-c", "kill -INT $$; echo alive"], text=True)
+    assert (output, signal.getsignal(signal.SIGINT)) == ("alive\n", before)
+
+
+def test_a_thread_of_its_own_can_start_workers():
+    heard = []
+
+    def start():
+        with supervisor._deaf_to_interrupts():
+            heard.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    assert heard == [signal.getsignal(signal.SIGINT)]
