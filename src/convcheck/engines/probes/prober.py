@@ -91,16 +91,19 @@ class Prober:
         # several axes before one: only they tell whether parameters may differ from axis to axis
         ndims = [n for n in (2, 3, 1) if n in wanted] or [2, 1, 3]
         usual, styles = ("f32", "f64", "i64"), self.styles
-        likely = product(("whole",), self.kinds, styles, ndims, usual, KERNELS)
-        others = product(("whole",), self.kinds, styles, ndims, _RARE_DTYPES, KERNELS)
-        tuples = product(("first",), self.kinds, styles, ndims, usual, KERNELS)
-        for form, kind, style, ndim, dtype, kernel in (*likely, *others, *tuples):
-            problem = plain(kernel, ndim, dtype)
+        likely = product(("whole",), self.kinds, styles, ndims, usual)
+        others = product(("whole",), self.kinds, styles, ndims, _RARE_DTYPES)
+        tuples = product(("first",), self.kinds, styles, ndims, usual)
+        for form, kind, style, ndim, dtype in (*likely, *others, *tuples):
             asking = self._asking(kind, style).spelling(result=form)
-            result = asking.call(problem)
-            if result is not None and result.shape == problem.shapes[asking.caller.primary.result]:
+            # a kernel that is refused tells nothing of the others; one that is answered tells of the style
+            answers = ((problem, asking.call(problem)) for problem in (plain(k, ndim, dtype) for k in KERNELS))
+            problem, result = next(((p, y) for p, y in answers if y is not None), (None, None))
+            if problem is None or result is None:
+                continue
+            if result.shape == problem.shapes[asking.caller.primary.result]:
                 return asking, problem, wanted or tuple(n for n in (1, 2, 3) if asking.takes(on_axes(problem, n)))
-            if result is not None and wrong_shape is None and result.ndim == problem.ndim + 2:
+            if wrong_shape is None and result.ndim == problem.ndim + 2:
                 wrong_shape = asking, problem, wanted or (problem.ndim,)
         return wrong_shape
 
