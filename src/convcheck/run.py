@@ -11,6 +11,7 @@ from typing import Any
 
 from convcheck.backend import Backend, InProcess, Job
 from convcheck.called import check_call
+from convcheck.cases import Case
 from convcheck.covering import reached
 from convcheck.engines import engine_of
 from convcheck.engines.base import Engine
@@ -175,9 +176,13 @@ class _Run:
             planner.shutdown(cancel_futures=True)
         return jobs
 
+    def telling(self, case: Case) -> tuple[Any, ...]:
+        """How hard a counterexample is to read: those of the target's own call, and small ones, come first."""
+        return case.map is not self.engine.capabilities.primary, complexity(case)
+
     def violations(self, tallies: dict[str, Tally]) -> dict[str, Violation]:
         """The smallest counterexample of every law that failed, with the condition under which it fails."""
-        found = {name: min(t.failures, key=complexity) for name, t in tallies.items() if t.failures}
+        found = {name: min(t.failures, key=self.telling) for name, t in tallies.items() if t.failures}
         if self.interrupted:
             return {name: _unshrunk(BY_NAME[name], case) for name, case in found.items()}
         try:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+
+from convcheck.operands import Fill, Operands, make
+from convcheck.problem import Map, Problem
 
 torch = pytest.importorskip("torch")
 from torch.nn import functional  # noqa: E402
@@ -26,6 +30,19 @@ def unfolding(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
 def test_who_calls_torch_s_convolution_is_seen():
     x, w = torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 2, 2)
     assert [torch_flaws.calls_convolution(lambda f=f: f(x, w)) for f in (calling, unfolding)] == [True, False]
+
+
+@pytest.mark.parametrize(("line", "alone"), [("i2x1 k1x1 s1x2 p0x1 d1x2", True), ("i2x1 k1x1 s1x1 p0x1", False)])
+def test_who_calls_torch_is_spared_what_it_dies_of(line, alone):
+    problem = Problem.parse(line)
+    assert torch_flaws.meets_padding_alone(problem) == alone
+    operands = [make(problem, role, Fill("ones", layout="strided")) for role in "xw"]
+    spared = torch_flaws.sparing(lambda *_: np.ones(1))
+    if alone:
+        with pytest.raises(NotImplementedError, match="padding alone"):
+            spared(Map.FORWARD, problem, Operands(*operands))
+    else:
+        assert spared(Map.FORWARD, problem, Operands(*operands)) == 1
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ class Facts:
     """What the probes found, as plain values that cross processes.
 
     ``kind``, ``style`` and ``forms`` say how the target is called, ``problem`` is one that it takes, ``gradients`` are
-    the roles by which it has derivatives, ``twice`` says whether these have some, and ``notes`` tell the user.
+    the roles by which it has derivatives, ``twice`` says whether these have some, and ``notes`` tell the user. A target
+    that ``inherits`` calls torch's own convolution, with what that gets wrong.
     """
 
     kind: str
@@ -32,6 +33,7 @@ class Facts:
     kernels: tuple[int, ...] = ()
     gradients: tuple[str, ...] = ()
     twice: bool = False
+    inherits: bool = False
 
 
 @dataclass(frozen=True)

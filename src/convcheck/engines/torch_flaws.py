@@ -6,7 +6,35 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-__all__ = ["calls_convolution", "is_torchs_own", "leaks_nan_in_bf16"]
+import numpy as np
+
+from convcheck.operands import Operands
+from convcheck.problem import Map, Problem
+from convcheck.reference.maps import taps
+
+__all__ = ["calls_convolution", "is_torchs_own", "leaks_nan_in_bf16", "meets_padding_alone", "sparing"]
+
+
+Array = np.ndarray[Any, Any]
+Apply = Callable[[Map, Problem, Operands], Array]
+
+
+def meets_padding_alone(problem: Problem) -> bool:
+    """Whether no tap of any output lies inside the input along some axis."""
+    outputs = [out for _, out in taps(problem)]
+    return any(all(out[axis].start == out[axis].stop for out in outputs) for axis in range(problem.ndim))
+
+
+def sparing(apply: Apply) -> Apply:
+    """Return the same, but for what torch 2.13 dies of: examples/found/torch_channels_last_padding_only.py."""
+
+    def spared(which: Map, problem: Problem, operands: Operands) -> Array:
+        contiguous = all(array is None or array.flags.c_contiguous for array in operands)
+        if not contiguous and isinstance(problem, Problem) and meets_padding_alone(problem):
+            raise NotImplementedError("it calls torch's convolution, which may crash where it meets padding alone")
+        return apply(which, problem, operands)
+
+    return spared
 
 
 def is_torchs_own(function: Any) -> bool:

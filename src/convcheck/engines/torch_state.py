@@ -55,11 +55,14 @@ def float64_by_default() -> AbstractContextManager[None]:
     return _held(torch.get_default_dtype, torch.set_default_dtype, torch.float64)
 
 
-def without_mkldnn() -> AbstractContextManager[None]:
-    """Torch's own kernels instead of oneDNN's."""
+@contextmanager
+def without_mkldnn() -> Iterator[None]:
+    """Torch's own kernels instead of oneDNN's, nor NNPACK's, whose transforms are inexact (examples/found)."""
     from torch import _C  # torch.backends.mkldnn.flags sets other flags too, and warns of them
 
-    return _held(_C._get_mkldnn_enabled, _C._set_mkldnn_enabled, False)  # noqa: SLF001
+    get, put = getattr(_C, "_get_nnpack_enabled", bool), getattr(_C, "_set_nnpack_enabled", lambda _: None)
+    with _held(_C._get_mkldnn_enabled, _C._set_mkldnn_enabled, False), _held(get, put, False):  # noqa: SLF001
+        yield
 
 
 def cudnn(*, benchmark: bool, deterministic: bool) -> AbstractContextManager[None]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from convcheck.bounds import INPUT_ROUNDOFFS, Numerics
 from convcheck.dtypes import DTYPES
+from convcheck.engines import torch_flaws
 from convcheck.engines.arrays import kind_named
 from convcheck.engines.backward import read_backward
 from convcheck.engines.base import Capabilities, Engine
@@ -142,6 +143,7 @@ def _engine(
     maps = tuple(m for m in Map if m is primary or (derivatives and m.result in derivatives.roles))
     note = ("layer: constructed anew for every call",) if layers else ()
     apply = apply_of(primary, caller.on_numpy, derivatives)
+    apply = torch_flaws.sparing(apply) if facts.inherits else apply
     modes = modes_of(caller, apply, differentiable=bool(derivatives and derivatives.accumulate))
     return Engine(
         name=label,

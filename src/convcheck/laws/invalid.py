@@ -62,10 +62,11 @@ def _with_kernel(problem: Problem, operands: Operands, kernel: tuple[int, ...]) 
 def _other_channels(which: Map, problem: Problem, operands: Operands) -> Calls:
     """One channel less than the weight takes, and one more."""
     a, name = operands.a, "channels" if which is Map.FORWARD else "filters"
-    if a.shape[1] > 1:
+    if a.shape[1] > 2:  # a single channel is repeated for all by whoever broadcasts
         yield "input lacks a channel", _bent(problem, **{name: a.shape[1] - 1}), operands._replace(a=a[:, :-1])
-    more = operands._replace(a=np.concatenate([a, a[:, :1]], axis=1))
-    yield "input has a channel too many", _bent(problem, **{name: a.shape[1] + 1}), more
+    if a.shape[1] > 1:
+        more = operands._replace(a=np.concatenate([a, a[:, :1]], axis=1))
+        yield "input has a channel too many", _bent(problem, **{name: a.shape[1] + 1}), more
 
 
 def _other_groups(which: Map, problem: Problem, operands: Operands) -> Calls:

@@ -7,17 +7,20 @@ import time
 import numpy as np
 
 from convcheck.dtypes import DTYPES
+from convcheck.engines import torch_flaws
 from convcheck.engines.probes.asking import Asking, on_axes, plain_operands
 from convcheck.problem import Problem
 from convcheck.reference.maps import contract
 
-__all__ = ["settle_dtypes", "settle_kernels", "settle_work"]
+__all__ = ["inherits_flaws", "settle_dtypes", "settle_kernels", "settle_work"]
 
 #: multiply-adds a problem may have, by the seconds that 20,000 of them took: (seconds, limit)
 _SPEEDS = ((0.001, 1_000_000), (0.005, 100_000), (0.05, 5_000), (float("inf"), 1_000))
 
 
-def settle_dtypes(asking: Asking, problem: Problem, ndims: tuple[int, ...], notes: list[str]) -> tuple[str, ...]:
+def settle_dtypes(
+    asking: Asking, problem: Problem, ndims: tuple[int, ...], notes: list[str], *, inherits: bool
+) -> tuple[str, ...]:
     """Dtypes that the target takes on all axes; a low-precision or integer one only where it comes back as itself.
 
     float32 and float64 (and, on torch, every float) belong to the contract of a convolution: a target
@@ -37,7 +40,7 @@ def settle_dtypes(asking: Asking, problem: Problem, ndims: tuple[int, ...], note
             kept.append(dtype)
         else:
             promoted.append(f"{dtype} (comes back as {others[0]})")
-    if "bf16" in kept and _inherits_flaws(asking, problem):
+    if "bf16" in kept and inherits and torch_flaws.leaks_nan_in_bf16():
         kept.remove("bf16")
         promoted.append(
             "bf16 (it calls torch's convolution, which lets NaN through on this CPU; dtype bf16 asks for it)"
@@ -48,14 +51,10 @@ def settle_dtypes(asking: Asking, problem: Problem, ndims: tuple[int, ...], note
     return tuple(kept) or (problem.dtype,)
 
 
-def _inherits_flaws(asking: Asking, problem: Problem) -> bool:
-    """Whether the target is wrong in bfloat16 because torch's own convolution, which it calls, is so on this CPU."""
+def inherits_flaws(asking: Asking, problem: Problem) -> bool:
+    """Whether the target calls torch's own convolution on the CPU, and so gets wrong what that does."""
     caller = asking.caller
-    if caller.kind.name != "torch" or caller.kind.device != "cpu":
-        return False
-    from convcheck.engines import torch_flaws
-
-    if torch_flaws.is_torchs_own(caller.function) or not torch_flaws.leaks_nan_in_bf16():
+    if caller.kind.name != "torch" or caller.kind.device != "cpu" or torch_flaws.is_torchs_own(caller.function):
         return False
     return torch_flaws.calls_convolution(lambda: asking.call(problem))
 

@@ -12,7 +12,7 @@ from convcheck.engines.caller import Caller
 from convcheck.engines.facts import Facts, Wanted, Watch
 from convcheck.engines.probes.arithmetic import settle_numerics
 from convcheck.engines.probes.asking import KERNELS, Asking, on_axes, plain
-from convcheck.engines.probes.limits import settle_dtypes, settle_kernels, settle_work
+from convcheck.engines.probes.limits import inherits_flaws, settle_dtypes, settle_kernels, settle_work
 from convcheck.engines.probes.parameters import settle_parameters
 from convcheck.problem import Problem
 
@@ -50,8 +50,9 @@ class Prober:
         if caller.forms.get("result") == "first":
             self.notes.append("result: the first of a tuple")
         asking, features = settle_parameters(asking, problem)
+        inherits = inherits_flaws(asking, problem)
         kernels = settle_kernels(asking, problem, self.notes)
-        kept = wanted.dtypes or settle_dtypes(asking, problem, ndims, self.notes)
+        kept = wanted.dtypes or settle_dtypes(asking, problem, ndims, self.notes, inherits=inherits)
         self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
         if buffer := caller.signature.buffer:
             given = "always" if buffer == "required" else "for every second size of the result"
@@ -73,6 +74,7 @@ class Prober:
             work_limit=limit,
             notes=tuple(self.notes),
             kernels=kernels,
+            inherits=inherits,
         )
 
     def _settle_call(self) -> tuple[Asking, Problem, tuple[int, ...]]:
