@@ -112,13 +112,16 @@ def complex_numbers(which, problem, operands):
     return right(which, problem, operands) * 1j
 
 
-@pytest.mark.parametrize(
-    ("apply", "kind"), [(nothing, "NoneType"), (text, "one of <U6"), (complex_numbers, "one of complex64")]
-)
+@pytest.mark.parametrize(("apply", "kind"), [(nothing, "NoneType"), (text, "one of <U6")])
 def test_says_that_what_comes_back_is_no_array(engine, apply, kind):
-    """None, strings or complex numbers are no result."""
+    """None and strings are no result."""
     found = diagnose(engine(apply), PLAIN)
     assert found.words == f"returns no array of real numbers, but {kind}, on {PLAIN}"
+
+
+def test_says_that_complex_numbers_come_back_of_real_ones(engine):
+    words = diagnose(engine(complex_numbers), PLAIN).words
+    assert words == f"raises TypeError: returned complex numbers (complex64) of f32 operands on {PLAIN}"
 
 
 def test_goes_on_where_a_target_does_not_raise(engine):

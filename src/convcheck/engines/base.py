@@ -226,7 +226,7 @@ class Conv:
         given = _flip_weight(self.map, operands) if flipped else operands
         apply = call or self.engine.apply
         result: Array = self.guarded(lambda: apply(self.map, problem, given))
-        if result.dtype.kind == "c" and DTYPES[problem.dtype].kind != "c":
+        if np.iscomplexobj(result) and DTYPES[problem.dtype].kind != "c":
             raise TargetRaisedError(f"TypeError: returned complex numbers ({result.dtype}) of {problem.dtype} operands")
         return _flip_spatial(result) if flipped and self.map is Map.GRAD_WEIGHT else result
 
