@@ -63,13 +63,13 @@ def test_a_function_that_takes_a_buffer_conforms(function):
 @pytest.mark.parametrize("dtype", ["f32", "f16", "i64", "u8"])
 @pytest.mark.parametrize("function", [accumulating, unfinished])
 def test_what_the_buffer_held_before_shows(function, dtype):
-    (violation,) = judge(function, dtypes=(dtype,)).violations
+    violation = judge(function, dtypes=(dtype,)).violations[0]
     assert (violation.law, violation.case.problem.size) == ("definition", (1, 1))
 
 
 @pytest.mark.parametrize("function", [accumulating, unfinished])
 def test_what_shows_is_said_to_be_the_buffers(function):
-    (violation,) = judge(function, dtypes=("f32",)).violations
+    violation = judge(function, dtypes=("f32",)).violations[0]
     expected = "shows what the output buffer held: not written everywhere, or not cleared before adding"
     assert violation.words == expected
 

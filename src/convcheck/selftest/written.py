@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from convcheck.engines import torch_state
 from convcheck.engines.base import Capabilities, Engine
 from convcheck.engines.derivatives import Derivatives
 from convcheck.engines.wrap import wrap
@@ -73,7 +74,8 @@ def _right(parameters: Parameters, upstream: Any, x: Any, w: Any) -> Tensors:
     import torch
 
     (stride, padding, dilation, groups), none, wanted = parameters, [0] * (x.ndim - 2), [True] * 3
-    found: Tensors = torch.ops.aten.convolution_backward(
-        upstream, x, w, [len(w)], stride, padding, dilation, False, none, groups, wanted
-    )
+    with torch_state.without_mkldnn():  # whose weight gradients read beside the image: examples/found
+        found: Tensors = torch.ops.aten.convolution_backward(
+            upstream, x, w, [len(w)], stride, padding, dilation, False, none, groups, wanted
+        )
     return found

@@ -149,7 +149,8 @@ class Builder:
             channels = min(self._count("channels"), max(1, left // groups))
             filters = min(self._count("filters"), max(1, left // (groups * channels)))
         batch = choose.pick((2, 3, 4, 5, 2, 3, 4, 9, 17, 33)) if cls["batch"] == "several" else 1
-        batch = choose.integer(2, 33) if batch > 1 and choose.pick((False, True)) else batch
+        alike = min(33, max(2, groups * filters))  # as many images as filters: axes that may be mistaken for each other
+        batch = choose.pick((batch, batch, alike, choose.integer(2, 33))) if batch > 1 else batch
         batch = max(1, min(batch, left // (groups * channels * filters)))
         return spatial.replace(batch=batch, groups=groups, channels=groups * channels, filters=groups * filters)
 
