@@ -14,7 +14,6 @@ from convcheck.reference.maps import taps
 
 __all__ = ["calls_convolution", "is_torchs_own", "leaks_nan_in_bf16", "meets_padding_alone", "sparing"]
 
-
 Array = np.ndarray[Any, Any]
 Apply = Callable[[Map, Problem, Operands], Array]
 

@@ -67,27 +67,33 @@ def _settle_together(asking: Asking, problem: Problem) -> Asking:
 
 def _settle_form(asking: Asking, problem: Problem, name: str) -> tuple[Asking, set[str]]:
     """Try a parameter in each form, where it says something and the others say nothing."""
-    trial = {"stride": (2,), "padding": ((1, 1),), "dilation": (2,)}[name]
-    sample = problem.replace(size=tuple(s + 3 for s in problem.size), **{name: trial * problem.ndim})
-    sample = sample.replace(size=tuple(s - rest for s, rest in zip(sample.size, sample.leftover, strict=True)))
-    forms = ("int", "tuple", "pairs") if name == "padding" else ("int", "tuple")
-    works = [form for form in forms if asking.spelling(**{name: form}).takes(sample)]
-    if {*works} & {
-        *_NUMBERS[:2]
-    }:  # of ints and tuples, one that isn't refused is taken, and judged if it comes out wrong
-        answered = (form for form in _NUMBERS[:2] if asking.spelling(**{name: form}).call(sample) is not None)
-        works = [*works, *answered]
-    if name == "padding" and _pads_every_axis(asking, problem):
-        works = [form for form in works if form != "tuple"]
-    two_sided = sample.replace(padding=((1, 2), (0, 2), (2, 0))[: problem.ndim])  # each number tells where it is read
-    if name == "padding" and not works and asking.spelling(padding="flat").takes(two_sided):
-        works = ["flat"]
+    works = _forms_that_work(asking, problem, name)
     telling = ("tuple", "pairs", "flat", "int")  # what says most first
     best = next((form for form in telling if form in works), asking.caller.forms[name])
-    form = "either" if {"int", "tuple"} <= set(works) else best
+    form = "either" if {"int", "tuple"} <= works else best
     found = {f"unequal-{name}"} if form != "int" and problem.ndim > 1 else set()
     found |= {"two-sided-padding"} if "pairs" in works or form in ("pairs", "flat") else set()
     return asking.spelling(**{name: form}), found
+
+
+def _forms_that_work(asking: Asking, problem: Problem, name: str) -> set[str]:
+    """Forms in which a parameter is taken, all alike along the axes; of ints and tuples, those that aren't refused.
+
+    Where one of the two comes out right and the other wrong, that is a mistake for the laws to find.
+    """
+    trial = {"stride": (2,), "padding": ((1, 1),), "dilation": (2,)}[name]
+    sample = problem.replace(size=tuple(s + 3 for s in problem.size), **{name: trial * problem.ndim})
+    sample = sample.replace(size=tuple(s - rest for s, rest in zip(sample.size, sample.leftover, strict=True)))
+    forms = ("tuple", "int", "pairs") if name == "padding" else ("tuple", "int")
+    works = {form for form in forms if asking.spelling(**{name: form}).takes(sample)}
+    if works & {"tuple", "int"}:
+        works |= {form for form in forms[:2] if asking.spelling(**{name: form}).call(sample) is not None}
+    if name != "padding":
+        return works
+    two_sided = sample.replace(padding=((1, 2), (0, 2), (2, 0))[: problem.ndim])  # each number tells where it is read
+    if not works and asking.spelling(padding="flat").takes(two_sided):
+        return {"flat"}
+    return works - {"tuple"} if _pads_every_axis(asking, problem) else works
 
 
 def _pads_every_axis(asking: Asking, problem: Problem) -> bool:
