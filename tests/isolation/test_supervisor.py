@@ -46,9 +46,15 @@ def test_a_new_call_starts_with_what_was_queued_until_then(worker, monkeypatch):
     assert worker.overstepped(Limits(3, 0))
 
 
-@pytest.mark.parametrize(("since", "verdict"), [(1.0, "over 1 MiB"), (0.0, "")])
+@pytest.mark.parametrize(("seconds", "hangs"), [(60, False), (200, True)])
+def test_between_two_calls_a_worker_has_more_time_and_not_all_the_time(worker, seconds, hangs):
+    worker.ledger = SimpleNamespace(read=lambda: Entry(seconds - time.monotonic(), 0, "a case"))
+    assert worker.overstepped(Limits(3, 0)) == hangs
+
+
+@pytest.mark.parametrize(("since", "verdict"), [(1.0, "over 1 MiB"), (-1.0, "")])
 def test_memory_is_the_targets_while_it_is_called(worker, monkeypatch, since, verdict):
-    worker.ledger = SimpleNamespace(read=lambda: Entry(since and time.monotonic(), 0, "a case"))
+    worker.ledger = SimpleNamespace(read=lambda: Entry(since * time.monotonic(), 0, "a case"))
     monkeypatch.setattr(supervisor, "_resident", lambda _: 2 << 20)
     worker.overstepped(Limits(60, 1))
     assert worker._verdict == verdict

@@ -193,6 +193,13 @@ def test_convcheck_s_own_mistake_is_shown_with_its_place(judged):
     assert "(examine.py, line" in violation.reason
 
 
+def test_what_hangs_convcheck_s_own_code_ends_no_run(judged, monkeypatch):
+    monkeypatch.setattr("convcheck.isolation.supervisor.BETWEEN_SECONDS", 1.0)
+    body = "import convcheck.examine; convcheck.examine.judge = lambda *_: time.sleep(1000); return right(X, K)"
+    report = judged("hangs-the-judge", body, laws=("definition",), dtypes=("f32",), profile=FEW)
+    assert [v.reason for v in report.violations] == ["no answer in 1 s"]
+
+
 def test_a_target_that_hangs_is_given_up(judged, monkeypatch):
     monkeypatch.setattr("convcheck.isolation.backend.ENOUGH_HANGS", 2)
     options = {"laws": (), "call_timeout": 0.3, "dtypes": ("f32",), "profile": FEW}

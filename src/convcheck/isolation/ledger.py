@@ -28,8 +28,8 @@ COMPILER = "torch._dynamo.callback"
 class Entry:
     """What a worker was doing: the how-manieth case, its line, and since when the target has been under way.
 
-    ``since`` is in seconds of the monotonic clock, 0 while the target is not being called; ``full`` says that it
-    ran out of the memory that it may have.
+    ``since`` is in seconds of the monotonic clock, and negative since the target's last answer, while it is not being
+    called; ``full`` says that it ran out of the memory that it may have.
     """
 
     since: float
@@ -61,9 +61,10 @@ class Ledger:
 
     def write(self, line: str, number: int) -> None:
         """Say which case is about to be judged."""
+        self._calls = 0
         data = line.encode()[: _SIZE - _HEAD.size]
         self._page[_HEAD.size : _HEAD.size + len(data)] = data
-        self._page[: _HEAD.size] = _HEAD.pack(0.0, number, len(data), False)
+        self._page[: _HEAD.size] = _HEAD.pack(-monotonic(), number, len(data), False)
 
     def write_full(self) -> None:
         """Say that the target has run out of memory."""
@@ -77,10 +78,10 @@ class Ledger:
             try:
                 return function(*arguments)
             finally:
-                self._calls -= 1
-                if not self._calls:
-                    _SINCE.pack_into(self._page, 0, 0.0)
                 _disarm()
+                self._calls = max(0, self._calls - 1)
+                if not self._calls:
+                    self._stop()
 
         return call
 
@@ -92,16 +93,19 @@ class Ledger:
             _SINCE.pack_into(self._page, 0, monotonic())
         self._calls += 1
 
+    def _stop(self, *_: Any) -> None:
+        """Say that the target is not called any more."""
+        _SINCE.pack_into(self._page, 0, -monotonic())
+
     def _listen(self) -> None:
         """Stop the clock while torch compiles, which takes half a minute at first: the target is not to blame."""
         handler = sys.modules[COMPILER].callback_handler
-        handler.register_start_callback(lambda *_: _SINCE.pack_into(self._page, 0, 0.0))
+        handler.register_start_callback(self._stop)
         handler.register_end_callback(lambda *_: _SINCE.pack_into(self._page, 0, monotonic()))
         self._hears_of_compiling = True
 
     def clear(self) -> None:
         """Say that nothing is going on."""
-        self._calls = 0
         self._page[: _HEAD.size] = _HEAD.pack(0.0, 0, 0, False)
 
     def read(self) -> Entry | None:
@@ -125,6 +129,7 @@ def _inherited(copy: Any) -> Ledger:
 
 
 def _disarm() -> None:
-    """Stop the timer that a target may have left: it would go off in what is not its own."""
+    """Stop the timers that a target may have left: they would go off in what is not its own."""
     with suppress(AttributeError):
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, 0)

@@ -28,6 +28,8 @@ __all__ = ["Death", "Limits", "Supervisor"]
 TICK = 0.1
 #: seconds, at least, for whatever is no case: to import the target, and all else that it needs
 IMPORT_SECONDS = 60.0
+#: seconds, at least, between two calls: a target that damages the heap or leaks a lock hangs what is called next
+BETWEEN_SECONDS = 120.0
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -152,7 +154,7 @@ class _Worker:
         self._memory = memory
         self._given = time.monotonic()
         self._verdict = ""
-        self._call = (0.0, 0.0)  # since when a call is under way, and how long the worker had queued until then
+        self._call = (0.0, 0.0)  # since when something is going on, and how long the worker had queued until then
 
     def give(self, task: tuple[Any, ...]) -> None:
         self._given = time.monotonic()
@@ -163,29 +165,29 @@ class _Worker:
         return [self.connection, self.process.sentinel]
 
     def overstepped(self, limits: Limits) -> bool:
-        """Kill the worker if the call under way takes too long or too much memory: between calls, it is a law's own."""
+        """Kill the worker if a call takes too long or too much memory, or if nothing at all goes on."""
         entry = self.ledger.read()
         if self._verdict:
             return False
-        if entry is None:
-            self._end_idle(_import_seconds(limits))
-        elif not entry.since:
-            return False
-        elif self._taken(entry.since) > limits.seconds:
-            self._verdict = f"no answer in {limits.seconds:g} s"
-        elif limits.memory and _resident(self.process.pid) > (limits.memory << 20):
+        called = entry is not None and entry.since > 0
+        seconds = self._allowed(entry, limits)
+        if self._taken(self._given if entry is None else abs(entry.since)) > seconds:
+            self._verdict = f"no answer in {seconds:g} s"
+        elif called and limits.memory and _resident(self.process.pid) > (limits.memory << 20):
             self._verdict = f"over {_mebibytes(limits.memory)}"
         if self._verdict:
             self.kill()
         return bool(self._verdict)
 
-    def _end_idle(self, seconds: float) -> None:
-        """Give up on a worker that has been at a task for so long without coming to any case."""
-        if time.monotonic() - self._given > seconds:
-            self._verdict = f"no answer in {seconds:g} s"
+    @staticmethod
+    def _allowed(entry: Entry | None, limits: Limits) -> float:
+        """Seconds that what is going on may take: whatever comes before a case, a call, what comes after a call."""
+        if entry is None:
+            return _import_seconds(limits)
+        return limits.seconds if entry.since > 0 else max(limits.seconds, BETWEEN_SECONDS)
 
     def _taken(self, since: float) -> float:
-        """Seconds that a call has taken, without those for which others had the processors."""
+        """Seconds that something has taken, without those for which others had the processors."""
         if self._call[0] != since:
             self._call = since, _queued(self.process.pid)
         return time.monotonic() - since - (_queued(self.process.pid) - self._call[1])

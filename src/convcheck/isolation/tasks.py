@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,6 @@ def infer(context: Context, spec: Spec, avoid: frozenset[str]) -> Engine:
     """Find out what the target takes; probes that killed an earlier worker are left out."""
 
     def announce(line: str) -> None:
-        context.ledger.clear()
         context.ledger.write(line, 0)
         context.ledger.start()
 
@@ -161,8 +161,10 @@ def told(error: BaseException) -> str:
 
 def _send(connection: Any, answer: tuple[str, Any]) -> None:
     try:
-        connection.send(answer)
-    except OSError:  # the target closed the connection
-        os._exit(0)
+        message = ForkingPickler.dumps(answer)
     except Exception as error:  # noqa: BLE001 - what cannot be pickled
-        connection.send(("broke", f"{BROKE}: {told(error)}"))
+        message = ForkingPickler.dumps(("broke", f"{BROKE}: {told(error)}"))
+    try:
+        connection.send_bytes(message)
+    except BaseException:  # noqa: BLE001 - the target closed the connection, or its signals came in between
+        os._exit(0)  # half a message would be waited for
