@@ -177,12 +177,17 @@ def cases_of(engine: Engine, part: Slice, profile: Profile, seed: int) -> Iterat
     layers = _networks(engine, law, part.map) if part.stream == "networks" else ()
     for index in range(part.start, part.stop):
         choose = seeded(f"{seed}/{part.law}/{part.map}/{part.stream}/{index}")
-        problem = layers[index] if layers else space.build(choose, part.rows[index - part.start] if part.rows else None)
-        yield _filled(choose, engine, law, part.map, problem, index)
+        if layers:  # no zero and no rounding hides a term of a layer, of which there is one case only
+            yield _filled(choose, engine, law, part.map, layers[index], index, "strict")
+        else:
+            problem = space.build(choose, part.rows[index - part.start] if part.rows else None)
+            yield _filled(choose, engine, law, part.map, problem, index)
 
 
-def _filled(choose: Chooser, engine: Engine, law: Law, which: Map, problem: Problem, turn: int) -> Case:
-    fills = choose_fills(law.fills, choose, which, problem, engine.numerics, law.headroom, turn)
+def _filled(  # noqa: PLR0913 - all that a case is made of
+    choose: Chooser, engine: Engine, law: Law, which: Map, problem: Problem, turn: int, recipe: str = ""
+) -> Case:
+    fills = choose_fills(recipe or law.fills, choose, which, problem, engine.numerics, law.headroom, turn)
     return Case(law.name, problem, fills, which)
 
 
