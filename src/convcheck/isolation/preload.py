@@ -10,6 +10,10 @@ import signal
 from contextlib import suppress
 from importlib import import_module
 
+import numpy.random  # noqa: F401 - what every worker needs, and would otherwise import again
+
+import convcheck.isolation.sandbox
+import convcheck.isolation.supervisor
 import convcheck.isolation.tasks  # noqa: F401
 
 _module = os.environ.get("CONVCHECK_PRELOAD", "")
