@@ -184,7 +184,7 @@ def cases_of(engine: Engine, part: Slice, profile: Profile, seed: int) -> Iterat
             yield _filled(choose, engine, law, part.map, problem, index)
 
 
-def _filled(  # noqa: PLR0913 - all that a case is made of
+def _filled(
     choose: Chooser, engine: Engine, law: Law, which: Map, problem: Problem, turn: int, recipe: str = ""
 ) -> Case:
     fills = choose_fills(recipe or law.fills, choose, which, problem, engine.numerics, law.headroom, turn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -82,3 +83,13 @@ def test_a_thread_of_its_own_can_start_workers():
     thread.start()
     thread.join()
     assert heard == [signal.getsignal(signal.SIGINT)]
+
+
+def test_a_program_that_starts_workers_is_not_run_again_in_them(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("""
+from convcheck.run import verify
+print(verify("scipy", isolate=True, laws=("output-size",), profile="smoke").exit_code)
+""")
+    output = subprocess.check_output([sys.executable, str(program)], text=True, timeout=100)  # noqa: S603
+    assert output == "0\n"

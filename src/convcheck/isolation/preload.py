@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import suppress
 from importlib import import_module
 
@@ -23,3 +24,7 @@ if _module:
     with suppress(BaseException):  # a worker will say what is wrong with it
         import_module(_module)
     signal.setitimer(signal.ITIMER_REAL, 0)
+if "torch" in sys.modules:  # its modes, which every worker asks it for
+    with suppress(Exception):
+        import torch._dynamo
+        import torch._subclasses.fake_tensor  # noqa: F401

@@ -6,6 +6,7 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Self
 
 import psutil
@@ -148,7 +150,8 @@ class _Worker:
         self.ledger = Ledger()
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(theirs, self.ledger, memory), daemon=False)
-        self.process.start()
+        with _without_main():
+            self.process.start()
         theirs.close()
         self.ledger.handed_over()
         self._memory = memory
@@ -266,6 +269,16 @@ def _deaf_to_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Let a process start without running the main module, which multiprocessing would: no task is of that module."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _adopt_orphans() -> None:
