@@ -27,6 +27,17 @@ def test_torch_keeps_a_nan_in_its_column_in_float32():
     assert load("torch_bf16_nan_beside").columns_with_nan(torch.float32) == [1]
 
 
+def test_torch_keeps_a_nan_in_its_group_in_float32():
+    torch = pytest.importorskip("torch")
+    assert load("torch_bf16_nan_beside").channels_with_nan(torch.float32) == [1]
+
+
+def test_torch_gives_every_group_its_channel_in_float32():
+    torch = pytest.importorskip("torch")
+    found = load("torch_bf16_depthwise_conv3d").outputs(torch.float32, torch.channels_last_3d)
+    assert found == [[1, 2], [1, 2], [10, 20], [10, 20]]
+
+
 def test_torch_refuses_a_dilation_of_0_for_one_image_and_accepts_it_for_two():
     torch = pytest.importorskip("torch")
     if not torch.backends.mkldnn.is_available() or torch.__version__ < "2.13":
