@@ -4,8 +4,8 @@ Found by benchmarks/channels_last.py and by the law survives in torch 2.13.0, on
 float32, with a bias and a dilation along an axis of one element: SIGSEGV in oneDNN (brg_conv_fwd:avx2). Without
 the bias, without the dilation, which a kernel of one tap there cannot feel, and with contiguous operands, it does not
 crash. With AVX-512 it does so without a bias too, and in bfloat16, or, rarely, does not end; of 6,000 problems of all
-kinds, 15 crashed there, all of which meet nothing but padding along an axis. https://github.com/uxlfoundation/oneDNN/issues/5942 tells of a
-larger case.
+kinds, 15 crashed there, all of which meet nothing but padding along an axis.
+https://github.com/uxlfoundation/oneDNN/issues/5942 tells of a larger case.
 
     convcheck replay torch.nn.functional:conv2d
         'survives f32 n1 g2 c2 o4 i2x1 k1x1 s1x2 p0x1 d1x2 x=ones/channels_last w=ones b=ones'
