@@ -221,7 +221,8 @@ class _Run:
         offered = self.engine.capabilities
         spaces = [Space.of(offered, law, m) for m in law.maps_of(offered)]
         if not spaces:
-            return f"speaks of {' and '.join(law.maps)}, which the target does not offer"
+            missing = " and ".join(m for m in law.maps if m not in offered.maps)
+            return f"speaks of {missing}, which the target does not offer"
         lacking = spaces[0].lacking if not law.every else ""
         return f"the target takes no {lacking}" if lacking else ""
 

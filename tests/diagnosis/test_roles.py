@@ -98,7 +98,9 @@ def tail_repeated(dimension, width):
 
 
 FORWARD = {
-    "computes convolution, not cross-correlation: kernel flipped": reading(w=lambda w: w[:, :, ::-1, ::-1]),
+    "computes convolution, not cross-correlation: kernel flipped (right with convention convolution)": reading(
+        w=lambda w: w[:, :, ::-1, ::-1]
+    ),
     "kernel flipped along axis 0": reading(w=lambda w: w[:, :, ::-1]),
     "kernel flipped along axis 1": reading(w=lambda w: w[:, :, :, ::-1]),
     "kernel transposed: axes 0 and 1 swapped": reading(w=lambda w: w.swapaxes(2, 3).reshape(w.shape)),
@@ -245,7 +247,9 @@ def test_speaks_in_the_terms_of_the_convention(engine):
         return contract(which, problem, *operands).astype(operands.a.dtype)
 
     found = diagnose(engine(apply, convention="convolution", ndims=(2,)), PLAIN)
-    assert found.words == "computes cross-correlation, not convolution: kernel flipped"
+    assert found.words == (
+        "computes cross-correlation, not convolution: kernel flipped (right with convention correlation)"
+    )
 
 
 @pytest.mark.parametrize(("role", "name"), [("w", "kernel"), ("x", "input")])

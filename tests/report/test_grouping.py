@@ -64,6 +64,11 @@ def test_a_law_of_the_contract_is_a_reason_of_its_own():
     assert laws(*found) == [["definition"], ["inputs-untouched"], ["stateless"]]
 
 
+def test_a_law_of_the_contract_has_the_reason_that_its_diagnosis_shares_with_another_law():
+    found = [violation(law, words="kernel flipped") for law in ("definition", "stateless", "inputs-untouched")]
+    assert laws(*found) == [["definition", "stateless"], ["inputs-untouched"]]
+
+
 def test_only_a_common_message_or_diagnosis_makes_the_common_reason_evident():
     raised = [without_arrays(law, "raised RuntimeError: no") for law in ("definition", "accuracy")]
     diagnosed = [violation(law, words="kernel flipped") for law in ("definition", "accuracy")]

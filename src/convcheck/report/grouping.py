@@ -15,6 +15,8 @@ __all__ = ["Group", "grouped"]
 #: a violation of it says what is wrong with single numbers, worked out on the blackboard
 TELLING = "definition"
 VALUES = "values"
+#: laws of the contract that compare what comes back with the definition's, call after call
+OF_RESULTS = ("stateless", "revisits")
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,10 @@ class Group:
 
 def grouped(violations: Sequence[Violation]) -> tuple[Group, ...]:
     """Put violations together by what went wrong, those with the most telling first."""
+    causes = {_cause(violation) for violation in violations if _chapter(violation) != "Contract"} - {""}
     found: dict[tuple[str, ...], list[Violation]] = {}
     for violation in violations:
-        found.setdefault(_kind(violation), []).append(violation)
+        found.setdefault(_kind(violation, causes), []).append(violation)
     groups = [_group(members, evident=kind[:2] != (VALUES, "")) for kind, members in found.items()]
     return tuple(sorted(groups, key=lambda group: group.lead.law != TELLING))
 
@@ -47,11 +50,12 @@ def _order(violation: Violation) -> tuple[bool, tuple[float, ...]]:
     return violation.law != TELLING, complexity(violation.case)
 
 
-def _kind(violation: Violation) -> tuple[str, ...]:
+def _kind(violation: Violation, causes: set[str]) -> tuple[str, ...]:
     """Say what went wrong: how it was raised, which type came back, or what the diagnosis says of what came back.
 
     A law of the contract speaks of something that no other law speaks of, so that wrong values there are a
-    matter of their own; so is what comes and goes.
+    matter of their own, but for results whose diagnosis is among the ``causes`` that break other laws; so is what
+    comes and goes.
     """
     reason = violation.reason
     if violation.failed < violation.repeated:
@@ -59,7 +63,8 @@ def _kind(violation: Violation) -> tuple[str, ...]:
     misshapen = reason.startswith("the shape is ")
     if not (misshapen or reason[:1].isdigit()):  # not "3 of 9 elements differ"
         return (reason.split(":")[0].split("(")[0],)
-    if _chapter(violation) == "Contract" and not misshapen:
+    shared = _cause(violation) in causes and violation.law in OF_RESULTS
+    if _chapter(violation) == "Contract" and not (misshapen or shared):
         return (VALUES, _cause(violation), violation.law)
     return (VALUES, _cause(violation) or "the shape is wrong" * misshapen)
 

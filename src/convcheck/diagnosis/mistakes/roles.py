@@ -48,7 +48,7 @@ def _flip_words(scope: Scope, axes: tuple[int, ...]) -> str:
     if len(axes) == scope.ndim and scope.which is Map.FORWARD:
         kinds = ("convolution", "cross-correlation")
         got, wanted = kinds if scope.convention == "correlation" else kinds[::-1]
-        return f"computes {got}, not {wanted}: kernel flipped"
+        return f"computes {got}, not {wanted}: kernel flipped (right with convention {got.removeprefix('cross-')})"
     of_input = "kernel flipped" if scope.own else "kernel not flipped"
     words = {Map.FORWARD: "kernel flipped", Map.GRAD_INPUT: of_input, Map.GRAD_WEIGHT: "result flipped"}
     return along(words[scope.which], axes, scope.ndim)
