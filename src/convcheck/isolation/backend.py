@@ -19,6 +19,7 @@ from convcheck.errors import UnsupportedError, UsageError
 from convcheck.isolation.supervisor import Death, Limits, Supervisor
 from convcheck.isolation.tasks import BROKE, Spec
 from convcheck.laws import BY_NAME
+from convcheck.laws.law import SECONDS
 from convcheck.operands import Fill, Operands
 from convcheck.plan import Profile, Slice
 from convcheck.problem import Map, Problem
@@ -56,6 +57,7 @@ class Isolated:
         self._limits = limits
         self._died: list[tuple[Case, str]] = []
         self._supervisor = Supervisor(workers, limits, module)
+        self._meanwhile = [("load_libraries",)] * (workers - 1) if SECONDS in profile.affords else []
         self._spec = Spec(target, tuple(sorted(options.items())))
         try:
             self.engine = self._infer()
@@ -68,7 +70,7 @@ class Isolated:
         """Find out what the target takes; a probe that kills it is a death like any other, and then left out."""
         avoid: set[str] = set()
         while True:
-            found = self._supervisor.one("infer", self._spec, frozenset(avoid))
+            found = self._supervisor.one("infer", self._spec, frozenset(avoid), meanwhile=self._meanwhile)
             if not isinstance(found, Death):
                 engine: Engine = found
                 return engine

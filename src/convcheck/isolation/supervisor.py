@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver
@@ -87,9 +87,10 @@ class Supervisor:
                 task, answer = busy.pop(slot), self._collect(slot)
                 yield task, answer
 
-    def one(self, *task: Any) -> Any:
-        """Run one task."""
-        return next(self.run(iter([task])))[1]
+    def one(self, *task: Any, meanwhile: Sequence[tuple[Any, ...]] = ()) -> Any:
+        """Run one task, and others beside it whose answers are of no interest."""
+        (answer,) = [answer for given, answer in self.run(iter([task, *meanwhile])) if given is task]
+        return answer
 
     def _worker(self, slot: int) -> _Worker:
         worker = self._workers[slot]
