@@ -536,7 +536,8 @@ def test_every_law_states_its_equation_in_one_line(law):
 
 @laws
 def test_every_law_belongs_to_the_chapter_of_its_module(law):
-    assert law.check.__module__.rpartition(".")[2] == law.chapter.lower()
+    module = law.check.__module__.rpartition(".")[2]
+    assert {"history": "contract"}.get(module, module) == law.chapter.lower()
 
 
 @laws

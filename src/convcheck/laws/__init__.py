@@ -1,8 +1,8 @@
-"""The law book: one module a chapter, and all laws in an explicit tuple."""
+"""The law book: one module a chapter, two for the contract, and all laws in an explicit tuple."""
 
 from __future__ import annotations
 
-from convcheck.laws import algebra, contract, definition, geometry, gradients, locality, modes, symmetry
+from convcheck.laws import algebra, contract, definition, geometry, gradients, history, locality, modes, symmetry
 from convcheck.laws.law import Law
 
 __all__ = ["BY_NAME", "LAWS", "Law"]
@@ -15,6 +15,7 @@ LAWS: tuple[Law, ...] = (
     *locality.LAWS,
     *gradients.LAWS,
     *contract.LAWS,
+    *history.LAWS,
     *modes.LAWS,
 )
 BY_NAME = {law.name: law for law in LAWS}
