@@ -18,7 +18,19 @@ from convcheck.dtypes import DTYPES
 from convcheck.engines.base import FEATURES, Capabilities, Engine
 from convcheck.engines.modes import Mode
 from convcheck.examine import examine
-from convcheck.laws import BY_NAME, LAWS, algebra, contract, definition, geometry, gradients, locality, modes, symmetry
+from convcheck.laws import (
+    BY_NAME,
+    LAWS,
+    algebra,
+    contract,
+    definition,
+    geometry,
+    gradients,
+    history,
+    locality,
+    modes,
+    symmetry,
+)
 from convcheck.laws.arrangement import stuff
 from convcheck.laws.law import Law
 from convcheck.operands import Operands
@@ -27,7 +39,7 @@ from convcheck.problem import Map, Problem
 from convcheck.reference import maps
 from convcheck.selftest.derivatives import by_maps
 
-CHAPTERS = (definition, geometry, symmetry, algebra, locality, gradients, contract, modes)
+CHAPTERS = (definition, geometry, symmetry, algebra, locality, gradients, contract, history, modes)
 DTYPES_HERE = ("f32", "f64", "f16", "bf16", "i32")
 OFFERED = Capabilities((1, 2, 3), DTYPES_HERE, frozenset(FEATURES), tuple(Map), work_limit=2_000)
 FEW = Profile("few", pairs=False, triples=False, random=40, certifying=40, search=0)
