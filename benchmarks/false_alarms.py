@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from bisect import bisect_left
 from typing import Any
 
 import torch
@@ -81,11 +82,14 @@ def campaign(target: str, options: dict[str, Any], cases: int) -> Profile:
     """Return a profile of so many cases: gate's sweep and search, and the rest free choices, alike for every law."""
     engine = engine_of(target, **options)
     laws = tuple(law for law in LAWS if not (law.direct and engine.numerics.normwise))
-    none = PROFILES["gate"].replace(name="campaign", random=0, certifying=0, shrink_seconds=20.0)
-    others = sum(part.stop - part.start for part in slices(engine, laws, none))
-    chosen = [part for part in slices(engine, laws, none.replace(random=1, certifying=1)) if part.stream == "random"]
-    each = max(1, -(-(cases - others) // len(chosen)))
-    return none.replace(random=each, certifying=each)
+
+    def of(each: int) -> Profile:
+        return PROFILES["gate"].replace(name="campaign", random=each, certifying=each, shrink_seconds=20.0)
+
+    def planned(each: int) -> int:
+        return sum(part.stop - part.start for part in slices(engine, laws, of(each)))
+
+    return of(bisect_left(range(cases), cases, lo=1, key=planned))
 
 
 def show(name: str, report: Report, seconds: float) -> None:

@@ -1,7 +1,8 @@
-"""What a call may leave behind in its process, where others rely on it: seeds, streams, directory, torch's modes."""
+"""What a call may leave behind in its process, where others rely on it: seeds, streams, directory, modes."""
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -29,7 +30,7 @@ class Place:
 
     name: str
     read: Callable[[], Any]
-    put: Callable[[Any], None]
+    put: Callable[[Any], object]
 
 
 def _numpy_state() -> Any:
@@ -81,9 +82,13 @@ def _stream(name: str) -> Place:
 PLACES = (
     Place("the generator of random", random.getstate, random.setstate),
     Place("the generator of numpy.random", _numpy_state, _put_numpy_state),
+    Place("numpy's handling of floating-point errors", np.geterr, lambda kept: np.seterr(**kept)),
+    Place("numpy's print options", np.get_printoptions, lambda kept: np.set_printoptions(**kept)),
+    Place("garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
     _of_torch("torch's generator", lambda torch: torch.get_rng_state().numpy().tobytes(), _seed_torch),
     _of_torch("torch's default dtype", lambda t: t.get_default_dtype(), lambda t, v: t.set_default_dtype(v)),
     _of_torch("torch's grad mode", lambda t: t.is_grad_enabled(), lambda t, v: t.set_grad_enabled(v)),
+    _of_torch("torch's number of threads", lambda t: t.get_num_threads(), lambda t, v: t.set_num_threads(v)),
     Place("the working directory", os.getcwd, os.chdir),
     Place("handlers of signals", _handlers, _put_handlers),
     _stream("stdout"),
