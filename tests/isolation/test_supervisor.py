@@ -23,6 +23,7 @@ def worker():
     entry = Entry(time.monotonic() - 5, 0, "a case")
     made.ledger, made.process = SimpleNamespace(read=lambda: entry), SimpleNamespace(pid=0)
     made._verdict, made._call, made.kill = "", (0.0, 0.0), lambda: None
+    made._late = (entry,)  # at the look before
     return made
 
 
@@ -49,8 +50,16 @@ def test_a_new_call_starts_with_what_was_queued_until_then(worker, monkeypatch):
 
 @pytest.mark.parametrize(("seconds", "hangs"), [(60, False), (200, True)])
 def test_between_two_calls_a_worker_has_more_time_and_not_all_the_time(worker, seconds, hangs):
-    worker.ledger = SimpleNamespace(read=lambda: Entry(seconds - time.monotonic(), 0, "a case"))
-    assert worker.overstepped(Limits(3, 0)) == hangs
+    entry = Entry(seconds - time.monotonic(), 0, "a case")
+    worker.ledger = SimpleNamespace(read=lambda: entry)
+    assert [worker.overstepped(Limits(3, 0)) for _ in range(2)] == [False, hangs]
+
+
+def test_an_entry_that_was_being_written_is_no_hang(worker, monkeypatch):
+    queued(monkeypatch, 0.0, 0.0, 0.0, 0.0)
+    looks = iter([Entry(0.0, 0, "half of a case"), Entry(time.monotonic(), 0, "a case")])
+    worker.ledger = SimpleNamespace(read=lambda: next(looks))
+    assert [worker.overstepped(Limits(3, 0)) for _ in range(2)] == [False, False]
 
 
 @pytest.mark.parametrize(("since", "verdict"), [(1.0, "over 1 MiB"), (-1.0, "")])

@@ -106,7 +106,7 @@ class Ledger:
 
     def clear(self) -> None:
         """Say that nothing is going on."""
-        self._page[: _HEAD.size] = _HEAD.pack(0.0, 0, 0, False)
+        self._page[: _HEAD.size] = _HEAD.pack(-monotonic(), 0, 0, False)
 
     def read(self) -> Entry | None:
         """What is going on, or None."""

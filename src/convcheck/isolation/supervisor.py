@@ -158,6 +158,7 @@ class _Worker:
         self._memory = memory
         self._given = time.monotonic()
         self._verdict = ""
+        self._late: tuple[Entry | None, ...] = ()  # what was going on at the last look, if for too long
         self._call = (0.0, 0.0)  # since when something is going on, and how long the worker had queued until then
 
     def give(self, task: tuple[Any, ...]) -> None:
@@ -169,13 +170,18 @@ class _Worker:
         return [self.connection, self.process.sentinel]
 
     def overstepped(self, limits: Limits) -> bool:
-        """Kill the worker if a call takes too long or too much memory, or if nothing at all goes on."""
-        entry = self.ledger.read()
+        """Kill the worker if a call takes too long or too much memory, or if nothing at all goes on.
+
+        What takes too long is looked at twice, since an entry that was just being written may be half of another.
+        """
+        entry, before = self.ledger.read(), self._late
         if self._verdict:
             return False
         called = entry is not None and entry.since > 0
         seconds = self._allowed(entry, limits)
-        if self._taken(self._given if entry is None else abs(entry.since)) > seconds:
+        late = self._taken(self._given if entry is None else abs(entry.since)) > seconds
+        self._late = (entry,) if late else ()
+        if late and before == self._late:
             self._verdict = f"no answer in {seconds:g} s"
         elif called and limits.memory and _resident(self.process.pid) > (limits.memory << 20):
             self._verdict = f"over {_mebibytes(limits.memory)}"
