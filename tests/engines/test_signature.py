@@ -62,8 +62,27 @@ def test_positional_only_parameters_are_given_by_position():
         pass
 
     signature = read(conv)
-    assert signature.positional == ("bias", "stride")
+    assert [name for name, _ in signature.positional] == ["bias", "stride"]
     assert signature.arguments({"bias": "B", "stride": 2, "dilation": 3}) == (["B", 2], {"dilation": 3})
+
+
+def test_what_comes_before_a_positional_argument_is_given_its_default():
+    def conv(x, w, b=None, s=1, p=0, /):
+        pass
+
+    signature = read(conv)
+    assert [signature.arguments(given)[0] for given in ({"stride": 2}, {"padding": 3}, {})] == [
+        [None, 2],
+        [None, 1, 3],
+        [],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "expected"), [("K, X", True), ("weight, input_", True), ("x, w", False), ("a, b", False)]
+)
+def test_a_kernel_that_comes_first_is_known_by_its_name(arrays, expected):
+    assert read(function_of(arrays)).kernel_first == expected
 
 
 def test_any_positional_arguments_are_two_arrays():

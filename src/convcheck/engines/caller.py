@@ -63,6 +63,8 @@ class Caller:
         if self.style == "bare":
             x, w = x[0, 0], w[0, 0]
         args, kwargs = self.signature.arguments(given)
+        if self.signature.kernel_first:
+            x, w = w, x
         result: Any = self.function(x, w, *args, **kwargs)
         if self.forms.get("result") == "first" and isinstance(result, tuple) and result:
             result = result[0]

@@ -24,29 +24,40 @@ ALIASES = {
     "output_padding": ("output_padding", "out_padding", "output_pad", "output_pads"),
     "groups": ("groups", "group", "feature_group_count", "num_groups", "g"),
 }
+#: names of a kernel and of an input that cannot be meant otherwise
+KERNELS = ("k", "kernel", "w", "weight", "weights", "filter", "filters")
+INPUTS = ("x", "input", "inputs", "image", "images", "img", "signal")
 
 
 @dataclass(frozen=True)
 class Signature:
     """The first arguments are the arrays; ``names`` maps convcheck's names of the others to the function's.
 
-    ``positional`` lists, in order, the others that can only be given by position; ``buffer`` says whether ``out``,
-    into which the result is written, is ``optional`` or ``required`` (empty: there is none). A ``told`` function must
-    be given every parameter, since some have no default, or one that means something; so must one that ``needs_bias``.
+    ``positional`` lists, in order, the others that can only be given by position, with their defaults; ``buffer`` says
+    whether ``out``, into which the result is written, is ``optional`` or ``required`` (empty: there is none). A
+    ``told`` function must be given every parameter, since some have no default, or one that means something; so must
+    one that ``needs_bias``. One whose arrays are named so takes the ``kernel_first``.
     """
 
     arrays: tuple[str, ...]
     names: dict[str, str]
-    positional: tuple[str, ...] = ()
+    positional: tuple[tuple[str, Any], ...] = ()
     buffer: str = ""
     told: bool = False
     needs_bias: bool = False
 
     def arguments(self, given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Positional and keyword arguments for what is given under convcheck's names."""
-        by_position = [given[name] for name in self.positional if name in given]
-        by_name = {self.names[name]: value for name, value in given.items() if name not in self.positional}
-        return by_position, by_name
+        order = [name for name, _ in self.positional]
+        last = max((order.index(name) for name in given if name in order), default=-1)  # those before can't be left out
+        by_position = [given.get(name, default) for name, default in self.positional[: last + 1]]
+        return by_position, {self.names[name]: value for name, value in given.items() if name not in order}
+
+    @property
+    def kernel_first(self) -> bool:
+        """Whether the first array is named as a kernel is, and the second as an input."""
+        first, second = (re.sub("[^a-z]", "", name.lower()) for name in self.arrays[:2])
+        return first in KERNELS and second in INPUTS
 
 
 def read_signature(
@@ -70,7 +81,7 @@ def read_signature(
         raise UsageError(f"{label} takes {_list(parameters)}: {what}")
     names: dict[str, str] = {}
     defaults: dict[str, Any] = {}
-    positional: list[str] = []
+    positional: list[tuple[str, Any]] = []
     buffer = ""
     for parameter in (p for p in parameters if p not in fixed[:arrays]):
         role = next((r for r, aliases in ALIASES.items() if parameter.name.lower() in aliases), None)
@@ -79,7 +90,7 @@ def read_signature(
         if role is not None:
             names[role], defaults[role] = parameter.name, parameter.default
             if parameter.kind is parameter.POSITIONAL_ONLY:
-                positional.append(role)
+                positional.append((role, parameter.default))
         elif parameter.default is parameter.empty and parameter.kind in (
             parameter.POSITIONAL_ONLY,
             parameter.POSITIONAL_OR_KEYWORD,

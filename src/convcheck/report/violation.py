@@ -21,6 +21,7 @@ __all__ = ["group_lines", "how_often", "violation_lines"]
 
 Array = np.ndarray[Any, Any]
 INDENT = 2
+NOT_TAKEN = "a problem that isn't taken is refused by NotImplementedError, which is counted and no violation"
 
 
 def group_lines(group: Group, width: int, replay: Replay) -> Iterator[Text]:
@@ -46,6 +47,8 @@ def violation_lines(violation: Violation, width: int, replay: Replay) -> Iterato
         yield from labelled("diagnosis", violation.words, width, style="bold")
     if violation.condition:
         yield from labelled("condition", violation.condition, width)
+    if violation.reason.startswith("raised "):
+        yield from labelled("hint", NOT_TAKEN, width)
     command = replay(violation.case)
     if command:
         yield verbatim("replay", command, style="cyan")

@@ -47,6 +47,8 @@ class Prober:
             f"style: {caller.style}",
             f"spatial axes: {', '.join(map(str, ndims))}",
         ]
+        if caller.signature.kernel_first:
+            self.notes.append("order: the kernel first, as the arguments are named")
         if caller.forms.get("result") == "first":
             self.notes.append("result: the first of a tuple")
         asking, features = settle_parameters(asking, problem)
