@@ -13,6 +13,7 @@ from convcheck.engines.base import FEATURES, Capabilities
 from convcheck.laws import BY_NAME
 from convcheck.problem import Map, Problem
 from convcheck.space import CLASSES, NEEDS, Space, classify, impossible, network_layers, seeded
+from convcheck.space.table import ENOUGH
 from convcheck.strategies import problems
 
 EVERYTHING = Capabilities((1, 2, 3), tuple(DTYPES), frozenset(FEATURES), tuple(Map), work_limit=10**18)
@@ -39,8 +40,17 @@ def test_an_engine_without_features_is_left_the_plain_classes():
 @pytest.mark.parametrize(("parameter", "name"), NEEDS)
 def test_a_class_goes_with_the_feature_that_it_needs(parameter, name):
     for feature in NEEDS[parameter, name]:
-        lacking = Capabilities((1, 2, 3), tuple(DTYPES), frozenset(FEATURES) - {feature})
+        lacking = Capabilities((1, 2, 3), tuple(DTYPES), frozenset(FEATURES) - {feature, *ENOUGH.values()})
         assert name not in Space(lacking).table[parameter]
+
+
+@pytest.mark.parametrize(("parameter", "name"), ENOUGH)
+def test_some_classes_need_one_feature_alone(parameter, name):
+    offered = Capabilities((2,), ("f32",), frozenset({ENOUGH[parameter, name]}))
+    assert Space(offered).table[parameter] == ("one", name)
+    built = [Space(offered).build(seeded(str(number))) for number in range(100)]
+    assert {offered.admits(problem) for problem in built} == {""}
+    assert max(problem.groups for problem in built) > 16
 
 
 def test_one_axis_is_never_uneven():

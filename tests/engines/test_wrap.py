@@ -244,6 +244,34 @@ def test_what_raises_not_implemented_is_not_offered():
     assert features(refusing_batches) == {"channels"}
 
 
+@pytest.mark.parametrize(("multiplier", "expected"), [(1, {"depthwise"}), (2, {"depthwise", "multiplier"})])
+def test_channels_that_are_groups_of_their_own_are_found_by_what_comes_back(multiplier, expected):
+    def depthwise(x, w):
+        if w.shape[1] != 1 or len(w) % x.shape[1] or len(w) // x.shape[1] > multiplier:
+            raise ValueError("one filter a channel")
+        return layer(x, w, groups=x.shape[1])
+
+    assert features(depthwise) == {"batch"} | expected
+
+
+def test_a_function_with_groups_that_refuses_several_channels_of_one_is_depthwise():
+    def depthwise(x, w, groups=1):
+        if groups != x.shape[1]:
+            raise NotImplementedError("one channel a group")
+        return layer(x, w, groups=groups)
+
+    assert features(depthwise) == {"batch", "groups", "depthwise", "multiplier"}
+
+
+def test_several_channels_that_raise_are_judged_where_groups_could_be_asked_for():
+    def wrong(x, w, groups=1):
+        if groups != x.shape[1]:
+            raise ValueError("a mistake")
+        return layer(x, w, groups=groups)
+
+    assert features(wrong) == {"batch", "channels", "groups"}
+
+
 @pytest.mark.parametrize("function", [conv2d, with_pairs, with_int_or_pairs, with_every_form])
 @pytest.mark.parametrize("line", ["i5x6 k2x3 p1:2x1:2", "i6x5 k2x3 p1:2x1:2", "i5x5 k2x2 p1x1", "i6x6 k2x2 p2x0:1"])
 def test_padding_reaches_the_function_in_the_form_that_it_takes(function, line):

@@ -29,6 +29,8 @@ FEATURES = (
     "batch",  # more than one image
     "channels",  # more than one channel and filter
     "groups",
+    "depthwise",  # as many groups as channels, also where several channels of one group aren't taken
+    "multiplier",  # several filters for each of these
     "bias",
     "stride",
     "padding",
@@ -71,10 +73,12 @@ class Capabilities:
         """Return what a problem needs and the engine lacks, or an empty string."""
         uneven = {name: len(set(getattr(problem, name))) > 1 for name in ("stride", "padding", "dilation")}
         uneven["padding"] &= not problem.same
+        alone = problem.groups > 1 and problem.channels_per_group == 1
+        apart = alone and ("multiplier" if problem.filters_per_group > 1 else "depthwise") in self.features
         needs = {
             "batch": problem.batch != 1,
-            "channels": problem.channels > 1 or problem.filters > 1,
-            "groups": problem.groups > 1,
+            "channels": max(problem.channels, problem.filters) > 1 and not apart,
+            "groups": problem.groups > 1 and not apart,
             "bias": problem.bias,
             "stride": max(problem.stride) > 1,
             "padding": any(map(any, problem.padding)) and not problem.same,

@@ -141,7 +141,8 @@ class Builder:
         groups = {"one": 1, "several": min(choose.pick((2, 3, 4, 2, 3, 4, 5, 8)), max(2, left))}.get(cls["groups"], 0)
         depthwise = groups == 0
         if depthwise:
-            groups = choose.pick(COUNTS[cls["channels"]]) if cls["channels"] != "one" else choose.pick((2, 3))
+            some = (2, 3) if "channels" in self.offered.features else (2, 3, 2, 3, 5, 8, 9, 16, 17, 33)
+            groups = choose.pick(COUNTS[cls["channels"]] if cls["channels"] != "one" else some)
             multiplier = choose.pick((2, 3))  # also where it is not wanted: what is simpler must not take fewer choices
             channels, filters = 1, 1 if cls["groups"] == "depthwise" else multiplier
             groups = max(1, min(groups, left // filters))

@@ -11,7 +11,7 @@ from convcheck.engines.base import Capabilities
 from convcheck.problem import Map, Problem
 from convcheck.space.build import Builder
 from convcheck.space.choose import Chooser
-from convcheck.space.table import CLASSES, DTYPES_OF, GRADIENTS, KERNELS, NEEDS, WEIGHTS
+from convcheck.space.table import CLASSES, DTYPES_OF, ENOUGH, GRADIENTS, KERNELS, NEEDS, WEIGHTS
 
 __all__ = ["Space"]
 
@@ -59,8 +59,8 @@ class Space:
         if uneven and max(offered.ndims) == 1 and name != "unit-axis":
             return False
         needs = NEEDS.get((parameter, name), ())
-        allowed = self.needs.get(parameter, CLASSES[parameter])
-        return name in allowed and all(need in offered.features for need in needs)
+        offers = ENOUGH.get((parameter, name)) in offered.features or all(n in offered.features for n in needs)
+        return offers and name in self.needs.get(parameter, CLASSES[parameter])
 
     def _has_kernel(self, name: str) -> bool:
         """Whether an engine whose kernels have a few sizes only has one in a class."""

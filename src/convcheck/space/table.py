@@ -15,6 +15,7 @@ __all__ = [
     "CLASSES",
     "COUNTS",
     "DTYPES_OF",
+    "ENOUGH",
     "GRADIENTS",
     "INTEGERS",
     "KERNELS",
@@ -61,6 +62,9 @@ NEEDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("padding", "same-strided"): ("same-padding", "stride", "strided-same"),
     ("bias", "yes"): ("bias",),
 }
+
+#: classes for which one other feature is enough
+ENOUGH = {("groups", "depthwise"): "depthwise", ("groups", "multiplier"): "multiplier"}
 
 INTEGERS = tuple(name for name, dtype in DTYPES.items() if dtype.kind == "i")
 #: the dtypes that a class stands for

@@ -47,7 +47,9 @@ def settle_parameters(asking: Asking, problem: Problem) -> tuple[Asking, frozens
         features |= {"output-padding"} & {name.replace("_", "-") for name in named}
     elif "bias" in named and asking.takes(problem.replace(bias=True)):
         features.add("bias")
-    return asking, frozenset(features - _refused(asking, problem, features))
+    features -= _refused(asking, problem, features)
+    apart = _apart(asking, problem, features) if asking.caller.style == "functional" else set()
+    return asking, frozenset(features - {"channels"} | apart if apart else features)
 
 
 def _settle_together(asking: Asking, problem: Problem) -> Asking:
@@ -131,7 +133,23 @@ def _strides_same(asking: Asking, problem: Problem) -> bool:
     """Whether "same" goes with a stride, and leaves ceil(S / s) positions of the window that `same_padding` gives."""
     if "stride" not in asking.caller.signature.names:
         return False
-    sample = problem.replace(size=(6,) * problem.ndim, stride=(2,) * problem.ndim, same=True)
+    return _answers(asking, problem.replace(size=(6,) * problem.ndim, stride=(2,) * problem.ndim, same=True))
+
+
+def _apart(asking: Asking, problem: Problem, features: set[str]) -> set[str]:
+    """Features of a target that takes several channels only where each is a group of its own, as a depthwise one does.
+
+    One that has no parameter for groups shows it by what it returns; another, by refusing several channels of one.
+    """
+    both = problem.replace(channels=2, filters=2)
+    if "channels" in features and ("groups" in asking.caller.signature.names or asking.takes(both)):
+        return set()
+    samples = {"depthwise": both.replace(groups=2), "multiplier": both.replace(groups=2, filters=4)}
+    return {name for name, sample in samples.items() if _answers(asking, sample)}
+
+
+def _answers(asking: Asking, sample: Problem) -> bool:
+    """Whether small integers come back right."""
     operands = plain_operands(Map.FORWARD, sample)
     result, expected = asking.call(sample, operands), contract(Map.FORWARD, sample, *operands)
     return result is not None and result.shape == expected.shape and bool(np.all(np.rint(result) == expected))
