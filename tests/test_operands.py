@@ -24,6 +24,8 @@ GOLDEN = {
     "dense:7#3": ("0x1.0000000000000p+1", "-0x1.0000000000000p+0", "-0x1.0000000000000p+2"),
     "sparse:7#3": ("0x0.0p+0", "0x0.0p+0", "-0x1.0000000000000p+2"),
     "structured:7#3": ("0x1.0000000000000p+1",) * 3,
+    "lowest": ("-0x1.0000000000000p+0",) * 3,
+    "taps#3": ("0x0.0p+0",) * 3,
     "constant#3": ("0x1.0318f86aa61ddp-2",) * 3,
     "ramp": ("0x0.0p+0", "0x1.0000000000000p+0", "0x1.0000000000000p+1"),
     "ones": ("0x1.0000000000000p+0", "0x1.0000000000000p+0", "0x1.0000000000000p+0"),
@@ -51,7 +53,7 @@ def fills(draw):
         points = draw(st.lists(st.tuples(index, value), max_size=4))
         return Fill(kind, points=tuple(points), layout=layout)
     limit = draw(st.integers(1, 2**61)) if kind in ("dense", "sparse", "structured") or kind[-1] in "012" else 1
-    seeded = kind not in ("zeros", "ones", "ramp")
+    seeded = kind not in ("zeros", "ones", "ramp", "lowest")
     return Fill(kind, limit, draw(st.integers(0, 2**40)) if seeded else 0, layout=layout)
 
 
@@ -107,6 +109,8 @@ def test_the_word_of_any_fill_parses_back(fill):
         (Fill("sparse", 7, 3), "sparse:7#3"),
         (Fill("structured", 7, 3, layout="swapped"), "structured:7#3/swapped"),
         (Fill("constant", seed=3), "constant#3"),
+        (Fill("lowest"), "lowest"),
+        (Fill("taps", seed=3), "taps#3"),
         (Fill("normal", seed=2), "normal#2"),
         (Fill("points", points=(((0, 0, 1), 1.0),)), "impulse@0,0,1"),
         (Fill("points", points=(((0, 1), 3.0), ((2, 0), -0.5))), "points@0,1=3;2,0=-0.5"),
@@ -276,3 +280,15 @@ def test_a_complex_point_is_on_the_word_and_parses_back(value, word):
 def test_a_complex_point_is_in_the_operand():
     problem = Problem(size=(2,), kernel=(1,), dtype="complex128")
     assert make(problem, "x", Fill.parse("points@0,0,1=2-3j")).tolist() == [[[0, 2 - 3j]]]
+
+
+@pytest.mark.parametrize("dtype", ["i8", "i16", "i32", "i64"])
+def test_the_lowest_integer_is_that_of_the_dtype(dtype):
+    problem = Problem(size=(4,), kernel=(2,), dtype=dtype)
+    assert set(make(problem, "x", Fill("lowest")).ravel()) == {np.iinfo(DTYPES[dtype].numpy).min}
+
+
+def test_one_tap_of_each_filter_is_one():
+    problem = Problem(size=(4, 4), kernel=(2, 3), channels=4, filters=6, groups=2)
+    taps = make(problem, "w", Fill("taps", seed=5)).reshape(6, -1)
+    assert (taps.sum(axis=1).tolist(), set(taps.ravel())) == ([1] * 6, {0, 1})

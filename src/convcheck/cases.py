@@ -133,6 +133,12 @@ class _Budget:
         terms = self.problem.terms(self.which) + self.problem.bias
         return precision - ceil(log2(max(1, terms))) - self.headroom
 
+    @property
+    def lowest_fits(self) -> bool:
+        """Whether results may be the lowest integer of the dtype, to which nothing is added."""
+        signed = DTYPES[self.problem.dtype].kind == "i" and self.problem.dtype != "u8"
+        return signed and not self.problem.bias and self.which is Map.FORWARD
+
     def seed(self) -> int:
         return self.choose.integer(0, 255)
 
@@ -187,6 +193,14 @@ def _exact(budget: _Budget) -> Fills:
     return tuple(fill.replace(layout=layout) for fill in fills)
 
 
+def _defining(budget: _Budget) -> Fills:
+    """Exact operands, and now and then the lowest integer of a dtype in either: other laws would overflow."""
+    if budget.choose.integer(0, 15) or not budget.lowest_fits:
+        return _exact(budget)
+    lowest, taps = Fill("lowest"), Fill("taps", seed=budget.seed())
+    return budget.choose.pick(((lowest, taps), (taps, lowest)))
+
+
 def _float(budget: _Budget) -> Fills:
     kinds = ("normal", "positive", "wide") * 2 + ("constant",)
     a, b = (Fill(budget.choose.pick(kinds), seed=budget.seed()) for _ in range(2))
@@ -222,6 +236,7 @@ def _cancelling(budget: _Budget) -> Fills:
 RECIPES: dict[str, Callable[[_Budget], Fills]] = {
     "none": lambda budget: tuple(Fill("zeros") for _ in range(2 + budget.problem.bias)),
     "exact": _exact,
+    "defining": _defining,
     "strict": lambda budget: budget.integers(("dense", "dense"), stored=True),
     "tiny": lambda budget: budget.integers(("dense", "dense"), stored=True, most=4),
     "float": _float,

@@ -164,6 +164,21 @@ def _constant(request: _Request) -> Array:
     return np.full(request.shape, -value if raw & 1 else value)
 
 
+def _lowest(request: _Request) -> Array:
+    """The most negative integer of the dtype everywhere: the one whose negative it doesn't have."""
+    kind = DTYPES[request.problem.dtype]
+    return np.full(request.shape, np.iinfo(kind.numpy).min if kind.kind == "i" else -1)
+
+
+def _taps(request: _Request) -> Array:
+    """One 1 a filter, or a line of whatever the first axis counts, and zero elsewhere: no sum has two terms."""
+    lines = np.zeros((request.shape[0], prod(request.shape[1:])))
+    if lines.size:
+        places = (request.raw().reshape(lines.shape)[:, 0] >> np.uint64(32)).astype(np.int64) % lines.shape[1]
+        lines[np.arange(len(lines)), places] = 1
+    return lines
+
+
 def _ramp(request: _Request) -> Array:
     """0, 1, 2, ... in memory order, starting again where the dtype would stop being exact."""
     count, precision = prod(request.shape), DTYPES[request.problem.dtype].precision
@@ -244,6 +259,8 @@ FILLS: dict[str, Callable[[_Request], Array]] = {
     "points": _points,
     "sparse": _sparse,
     "structured": _structured,
+    "lowest": _lowest,
+    "taps": _taps,
     "normal": _normal,
     "positive": _positive,
     "wide": _wide,
@@ -252,7 +269,7 @@ FILLS: dict[str, Callable[[_Request], Array]] = {
     **{f"opposed{axis}": partial(_opposed, axis=axis) for axis in _PAIRED_AXES},
 }
 _LIMITED = ("dense", "sparse", "structured", *(kind for kind in FILLS if kind[-1].isdigit()))
-_SEEDED = (*_LIMITED, "normal", "positive", "wide", "constant")
+_SEEDED = (*_LIMITED, "taps", "normal", "positive", "wide", "constant")
 _FILL = re.compile(r"([a-z]+[0-2]?)(?::(\d+))?(?:#(\d+))?(?:@([^/]*))?(?:/([a-z_]+))?")
 
 

@@ -14,7 +14,7 @@ from convcheck.errors import UsageError
 from convcheck.laws import BY_NAME, LAWS
 from convcheck.laws.law import MINUTES, SECONDS, Law
 from convcheck.problem import Map, Problem
-from convcheck.space import Chooser, Space, network_layers, seeded
+from convcheck.space import Chooser, Space, network_layers, resized, seeded
 
 __all__ = ["PROFILES", "Profile", "Slice", "cases_of", "profile_named", "slices"]
 
@@ -151,8 +151,12 @@ def _rows(engine: Engine, law: Law, which: Map, profile: Profile) -> tuple[Row, 
 
 
 def _networks(engine: Engine, law: Law, which: Map) -> tuple[Problem, ...]:
-    offered = engine.capabilities
-    return network_layers(offered, which, min(law.work, offered.work_limit))
+    return network_layers(engine.capabilities, which, _work(engine, law))
+
+
+def _work(engine: Engine, law: Law) -> int:
+    """Multiply-adds that a problem may have."""
+    return min(law.work, engine.capabilities.work_limit)
 
 
 def _scope(law: Law, offered: Capabilities, profile: Profile) -> tuple[Problem, ...]:
@@ -178,7 +182,8 @@ def cases_of(engine: Engine, part: Slice, profile: Profile, seed: int) -> Iterat
     for index in range(part.start, part.stop):
         choose = seeded(f"{seed}/{part.law}/{part.map}/{part.stream}/{index}")
         if layers:  # no zero and no rounding hides a term of a layer, of which there is one case only
-            yield _filled(choose, engine, law, part.map, layers[index], index, "strict")
+            layer = resized(choose, layers[index], engine.capabilities, _work(engine, law))
+            yield _filled(choose, engine, law, part.map, layer, index, "strict")
         else:
             problem = space.build(choose, part.rows[index - part.start] if part.rows else None)
             yield _filled(choose, engine, law, part.map, problem, index)

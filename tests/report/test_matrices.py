@@ -22,6 +22,7 @@ from convcheck.report.matrices import Block, beside, blocks, is_small, number
         (np.float64("-inf"), "-inf"),
         (ml_dtypes.bfloat16(1.5), "1.5"),
         (np.int64(-(2**62)), str(-(2**62))),
+        (np.int16(-(2**15)), "-32768"),
         (np.longdouble(1) / 3, str(np.longdouble(1) / 3)),
         (2**70, str(2**70)),
         (np.complex128(1 + 2j), "1+2j"),

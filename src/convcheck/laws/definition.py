@@ -181,7 +181,7 @@ _FLOATS = {"dtype": ("f32", "f64", "f16", "bf16")}
 _INEXACT = {"dtype": ("f32", "f64", "f16", "bf16", "complex")}
 LAWS = (
     Law(output_size, CHAPTER, maps=OWN_MAPS, own=True, valueless=True),
-    Law(definition, CHAPTER, maps=ALL_MAPS, work=LARGE),
+    Law(definition, CHAPTER, maps=ALL_MAPS, work=LARGE, fills="defining"),
     Law(accuracy, CHAPTER, maps=ALL_MAPS, work=LARGE, fills="float", needs=_INEXACT, holds=inexact),
     Law(
         accumulator,

@@ -28,7 +28,7 @@ def number(value: Any) -> str:
     if isinstance(value, complex | np.complexfloating):
         sign = "" if np.signbit(value.imag) else "+"
         return f"{number(value.real)}{sign}{number(value.imag)}j"
-    if not np.isfinite(float(value)) or float(value) != int(value) or abs(value) > WHOLE:
+    if not np.isfinite(float(value)) or float(value) != int(value) or abs(int(value)) > WHOLE:
         return str(value)
     whole = str(int(value))
     return f"-{whole}" if value == 0 and np.signbit(float(value)) else whole

@@ -140,8 +140,8 @@ def _size(value: complex) -> float:
 def fill_order(fill: Fill) -> float:
     """Plainness of a fill: few points, then constant, ramp, integers, floats; a plain layout before others."""
     kinds = (
-        "zeros", "ones", "ramp", "dense", "structured", "sparse", "paired", "opposed", "constant", "positive", "normal",
-        "wide",
+        "zeros", "ones", "taps", "ramp", "lowest", "dense", "structured", "sparse", "paired", "opposed", "constant",
+        "positive", "normal", "wide",
     )  # fmt: skip
     if fill.kind == "points":
         size = sum(map(_size, (value for _, value in fill.points)))

@@ -129,7 +129,7 @@ class Builder:
         elif name == "unit-axis":
             tiny[special] = 1
         elif name == "large":
-            tiny[special] = choose.pick((127, 128, 129, 255, 256, 257, 300, 513, 1025, 2049))
+            tiny[special] = choose.pick((127, 128, 129, 255, 256, 257, 300, 513, 1025, 2049, 4099)[: 10 + (ndim == 1)])
         return tuple(map(max, tiny, least))
 
     def _widen(self, spatial: Problem) -> Problem:

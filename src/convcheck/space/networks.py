@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import cycle
 
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Capabilities
 from convcheck.problem import Map, Problem
+from convcheck.space.choose import Chooser
 
-__all__ = ["network_layers"]
+__all__ = ["network_layers", "resized"]
 
 #: kernel, stride, padding and dilation are a network's own; the rest is cut, to 50,000 multiply-adds
 _LAYERS = (
@@ -33,6 +35,12 @@ _LAYERS = (
     "f32 n1 g1 c64 o1 i7x8 k3x3 p6x6 d6x6",  # DeepLab
     "f32 n1 g1 c32 o5 i5x8 k1x7 p0x3",  # Inception
     "f32 n1 g1 c64 o4 i8x6 k4x4 s2x2 p1x1",  # DCGAN
+    "f32 n8 g1 c1 o2 i12x12 k5x5",  # LeNet
+    "f32 n1 g4 c4 o4 i12x13 k5x5 s2x2 p2x2",  # EfficientNet: depthwise, between stages
+    "f32 n1 g4 c4 o4 i13x12 k7x7 p9x9 d3x3",  # VAN: large kernel attention
+    "f32 n1 g1 c2 o2 i13x12 k3x3 p18x18 d18x18",  # DeepLab: pyramid
+    "f32 n1 g1 c3 o24 i16x16 k4x4 s4x4",  # Swin: patches
+    "f32 n1 g1 c32 o8 i8x8 k2x2 s2x2",  # ConvNeXt: between stages
     # 3 axes
     "f32 n1 g1 c16 o2 i3x4x4 k3x3x3 p1x1x1",  # C3D
     "f32 n1 g1 c3 o1 i5x7x8 k7x7x7 s2x2x2 p3x3x3",  # I3D: stem
@@ -60,14 +68,21 @@ _TUNED = ("f32", "bf16", "f16", "f64")
 
 @cache
 def network_layers(offered: Capabilities, which: Map, work_limit: int) -> tuple[Problem, ...]:
-    """Layers that an engine takes, in each floating-point dtype; on the primary map in one integer dtype too.
+    """Layers that an engine takes, in each floating-point dtype; on the primary map in one integer dtype each, in turn.
 
     Those of many channels and filters are taken in two floating-point dtypes.
     """
     floats = [d for d in offered.dtypes if DTYPES[d].kind == "f"]
-    integers = [d for d in offered.dtypes if DTYPES[d].kind == "i"][: which is offered.primary]
-    wanted = [(dtype, line) for dtype in (*floats, *integers) for line in _LAYERS]
+    integers = [d for d in offered.dtypes if DTYPES[d].kind == "i" and which is offered.primary]
+    wanted = [(dtype, line) for dtype in floats for line in _LAYERS]
+    wanted += [(dtype, line) for dtype, line in zip(cycle(integers), _LAYERS, strict=False)]
     tuned = [d for d in _TUNED if d in floats][:2]
     wanted += [(dtype, line) for dtype in tuned for line in _BLOCKED]
     layers = [Problem.parse(line).replace(dtype=dtype) for dtype, line in wanted]
     return tuple(p for p in layers if not offered.admits(p) and p.work <= work_limit)
+
+
+def resized(choose: Chooser, layer: Problem, offered: Capabilities, work_limit: int) -> Problem:
+    """Return the layer on an input that is larger by 0 to 3 along each axis, where that is taken and not too much."""
+    larger = layer.replace(size=tuple(s + choose.integer(0, 3) for s in layer.size))
+    return layer if offered.admits(larger) or larger.work > work_limit else larger
