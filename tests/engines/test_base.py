@@ -51,7 +51,7 @@ def test_a_plain_problem_is_admitted_by_who_offers_no_feature():
         ("stride", "i4x4 k2x2 s2x2"),
         ("padding", "i4x4 k2x2 p1x1"),
         ("dilation", "i4x4 k2x2 d2x2"),
-        ("groups", "g2 c2 o2 i4x4 k2x2"),
+        ("groups", "g2 c4 o2 i4x4 k2x2"),
         ("unequal-stride", "i4x4 k2x2 s1x2"),
         ("unequal-padding", "i4x4 k2x2 p0x1"),
         ("unequal-dilation", "i4x4 k2x2 d1x2"),
@@ -72,8 +72,21 @@ def test_a_transposed_convolution_without_output_padding_leaves_nothing_over():
     assert offered.admits(Problem.parse("i5 k1 s3")) == "output-padding"
 
 
+@pytest.mark.parametrize(
+    ("features", "lacking"), [({"depthwise"}, ""), ({"groups"}, "channels"), ((), "channels, groups")]
+)
+def test_channels_that_are_groups_of_their_own_need_one_feature(features, lacking):
+    assert Capabilities((1,), ("f32",), frozenset(features)).admits(Problem.parse("g2 c2 o2 i4 k2")) == lacking
+
+
+def test_several_filters_of_a_channel_are_a_feature_of_their_own():
+    problem = Problem.parse("g2 c2 o4 i4 k2")
+    assert Capabilities((1,), ("f32",), frozenset({"depthwise"})).admits(problem) == "channels, groups"
+    assert Capabilities((1,), ("f32",), frozenset({"depthwise", "multiplier"})).admits(problem) == ""
+
+
 def test_every_feature_can_be_lacking():
-    assert len(FEATURES) == len(set(FEATURES)) == 15
+    assert len(FEATURES) == len(set(FEATURES)) == 17
 
 
 def test_padding_by_name_needs_not_to_be_two_sided():

@@ -17,7 +17,7 @@ def read(function):
 
 def function_of(parameters):
     """Return a function with these parameters, as they are written between the parentheses."""
-    namespace = {}
+    namespace = {"np": np}
     exec(f"def f({parameters}): pass", namespace)  # noqa: S102 - a signature is what is under test
     return namespace["f"]
 
@@ -46,6 +46,14 @@ def test_upper_case_is_taken_too():
 
 def test_parameters_that_no_convolution_has_are_left_at_their_defaults():
     assert read(function_of("x, w, mode='valid', stride=1")).names == {"stride": "stride"}
+
+
+def test_what_is_left_at_its_default_is_known():
+    assert read(function_of("x, w, stride=1, mode='valid', *rest, hop=1, **more")).unknown == ("mode", "hop")
+
+
+def test_a_default_may_be_an_array():
+    assert not read(function_of("x, w, stride=np.int64(1), padding=np.array([0, 0])")).told
 
 
 def test_keyword_only_parameters_are_given_by_name():
@@ -113,7 +121,7 @@ def test_a_method_is_read_without_its_self():
     [
         (function_of(""), "f takes no argument: a convolution takes an input and a kernel"),
         (function_of("x"), "f takes x: a convolution takes an input and a kernel"),
-        (function_of("x, *, w"), "f takes x, w: a convolution takes an input and a kernel"),
+        (function_of("x, *, w"), "f takes x, w: a convolution takes an input and a kernel by position"),
         (function_of("x, w, mode"), "f needs an argument 'mode', which is none of bias, stride"),
         (function_of("x, w, *, mode"), "f needs an argument 'mode', which is none of bias, stride"),
         (3, "f is not a function: 3 is not a callable object"),

@@ -254,6 +254,26 @@ def test_channels_that_are_groups_of_their_own_are_found_by_what_comes_back(mult
     assert features(depthwise) == {"batch"} | expected
 
 
+def test_a_depthwise_function_that_is_wrong_is_depthwise():
+    def first_kernel_for_all(x, w):
+        if w.shape[1] != 1:
+            raise NotImplementedError("depthwise")
+        return layer(x, np.repeat(w[:1], len(w), axis=0), groups=x.shape[1])
+
+    assert features(first_kernel_for_all) == {"batch", "depthwise", "multiplier"}
+
+
+def test_a_function_that_only_widens_is_not_judged_unless_asked_for():
+    def widening(x, w):
+        if x.dtype != np.int8:
+            raise TypeError("int8 only")
+        return layer(x.astype(np.int32), w.astype(np.int32))
+
+    with pytest.raises(UsageError, match=r"not of their operands' type: i8 \(comes back as int32\)"):
+        wrap(widening, ndim=2)
+    assert wrap(widening, ndim=2, dtypes=("i8",)).capabilities.dtypes == ("i8",)
+
+
 def test_a_function_with_groups_that_refuses_several_channels_of_one_is_depthwise():
     def depthwise(x, w, groups=1):
         if groups != x.shape[1]:

@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from convcheck.engines.operators import schema_of
 from convcheck.errors import UsageError
 
@@ -36,7 +38,8 @@ class Signature:
     ``positional`` lists, in order, the others that can only be given by position, with their defaults; ``buffer`` says
     whether ``out``, into which the result is written, is ``optional`` or ``required`` (empty: there is none). A
     ``told`` function must be given every parameter, since some have no default, or one that means something; so must
-    one that ``needs_bias``. One whose arrays are named so takes the ``kernel_first``.
+    one that ``needs_bias``. One whose arrays are named so takes the ``kernel_first``. ``unknown`` parameters are no
+    convolution's, and are left at their defaults.
     """
 
     arrays: tuple[str, ...]
@@ -45,6 +48,7 @@ class Signature:
     buffer: str = ""
     told: bool = False
     needs_bias: bool = False
+    unknown: tuple[str, ...] = ()
 
     def arguments(self, given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Positional and keyword arguments for what is given under convcheck's names."""
@@ -78,10 +82,12 @@ def read_signature(
     parameters = _parameters(function, label)
     fixed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(fixed) < arrays and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        raise UsageError(f"{label} takes {_list(parameters)}: {what}")
+        by_name = " by position" if len(parameters) >= arrays else ""
+        raise UsageError(f"{label} takes {_list(parameters)}: {what}{by_name}")
     names: dict[str, str] = {}
     defaults: dict[str, Any] = {}
     positional: list[tuple[str, Any]] = []
+    unknown: list[str] = []
     buffer = ""
     for parameter in (p for p in parameters if p not in fixed[:arrays]):
         role = next((r for r, aliases in ALIASES.items() if parameter.name.lower() in aliases), None)
@@ -100,10 +106,12 @@ def read_signature(
                 f"{label} needs an argument {parameter.name!r}, which is none of {', '.join(ALIASES)};"
                 " wrap it in a function that fixes it"
             )
+        elif parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            unknown.append(parameter.name)
     told = any(not _says_nothing(role, value) for role, value in defaults.items() if role not in ("bias", "out"))
     needs_bias = defaults.get("bias") is inspect.Parameter.empty
     arrays_named = tuple(p.name for p in fixed[:arrays]) or ("x", "w")
-    return Signature(arrays_named, names, tuple(positional), buffer, told, needs_bias)
+    return Signature(arrays_named, names, tuple(positional), buffer, told, needs_bias, tuple(unknown))
 
 
 def _says_nothing(role: str, default: Any) -> bool:
@@ -113,7 +121,7 @@ def _says_nothing(role: str, default: Any) -> bool:
     if isinstance(default, str):
         return default.lower() in ("valid", "notset")
     missing, nothing = default is inspect.Parameter.empty, 0 if "padding" in role else 1
-    return not missing and (default is None or default == nothing)
+    return not missing and (default is None or bool(np.all(np.equal(default, nothing))))
 
 
 def _parameters(function: Callable[..., Any], label: str) -> list[inspect.Parameter]:

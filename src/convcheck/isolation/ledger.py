@@ -68,7 +68,7 @@ class Ledger:
 
     def write_full(self) -> None:
         """Say that the target has run out of memory."""
-        _FULL.pack_into(self._page, _HEAD.size - _FULL.size, True)
+        self._page[_HEAD.size - _FULL.size : _HEAD.size] = _FULL.pack(True)
 
     def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function with a clock that runs while it is being called, from however many threads."""
@@ -90,18 +90,21 @@ class Ledger:
         if not self._hears_of_compiling and COMPILER in sys.modules:
             self._listen()
         if not self._calls:
-            _SINCE.pack_into(self._page, 0, monotonic())
+            self._clock(monotonic())
         self._calls += 1
 
     def _stop(self, *_: Any) -> None:
         """Say that the target is not called any more."""
-        _SINCE.pack_into(self._page, 0, -monotonic())
+        self._clock(-monotonic())
+
+    def _clock(self, since: float) -> None:
+        self._page[: _SINCE.size] = _SINCE.pack(since)  # at once: pack_into clears what it is about to fill
 
     def _listen(self) -> None:
         """Stop the clock while torch compiles, which takes half a minute at first: the target is not to blame."""
         handler = sys.modules[COMPILER].callback_handler
         handler.register_start_callback(self._stop)
-        handler.register_end_callback(lambda *_: _SINCE.pack_into(self._page, 0, monotonic()))
+        handler.register_end_callback(lambda *_: self._clock(monotonic()))
         self._hears_of_compiling = True
 
     def clear(self) -> None:

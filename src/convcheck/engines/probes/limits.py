@@ -9,6 +9,7 @@ import numpy as np
 from convcheck.dtypes import DTYPES
 from convcheck.engines import torch_flaws
 from convcheck.engines.probes.asking import Asking, on_axes, plain_operands
+from convcheck.errors import UsageError
 from convcheck.problem import Problem
 from convcheck.reference.maps import contract
 
@@ -25,6 +26,11 @@ def settle_dtypes(
 
     float32 and float64 (and, on torch, every float) belong to the contract of a convolution: a target
     that takes them and returns another type is judged, and found out by shape-dtype-kept.
+
+    Raises
+    ------
+    UsageError
+        If only others are taken, and each comes back as another type.
     """
     kept, promoted = [], []
     strict = ("f64", "f32", "f16", "bf16") if asking.caller.kind.name == "torch" else ("f64", "f32")
@@ -48,6 +54,11 @@ def settle_dtypes(
     notes.append("dtypes: " + ", ".join(kept))
     if promoted:
         notes.append("dtypes not judged: " + ", ".join(promoted))
+    if promoted and not kept:
+        raise UsageError(
+            f"results are not of their operands' type: {', '.join(promoted)}; wrap the target in a function that"
+            " converts them, or name a dtype to have that judged"
+        )
     return tuple(kept) or (problem.dtype,)
 
 

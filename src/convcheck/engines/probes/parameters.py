@@ -139,13 +139,22 @@ def _strides_same(asking: Asking, problem: Problem) -> bool:
 def _apart(asking: Asking, problem: Problem, features: set[str]) -> set[str]:
     """Features of a target that takes several channels only where each is a group of its own, as a depthwise one does.
 
-    One that has no parameter for groups shows it by what it returns; another, by refusing several channels of one.
+    Where groups can't be asked for, it shows by what it returns, or by what it minds: fewer filters than channels.
     """
     both = problem.replace(channels=2, filters=2)
-    if "channels" in features and ("groups" in asking.caller.signature.names or asking.takes(both)):
+    named = "groups" in asking.caller.signature.names
+    if "channels" in features and (named or asking.takes(both)):
         return set()
     samples = {"depthwise": both.replace(groups=2), "multiplier": both.replace(groups=2, filters=4)}
-    return {name for name, sample in samples.items() if _answers(asking, sample)}
+    minds = named or _minds_filters(asking, problem)
+    return {name for name, sample in samples.items() if _answers(asking, sample) or (minds and asking.takes(sample))}
+
+
+def _minds_filters(asking: Asking, problem: Problem) -> bool:
+    """Whether two filters for three channels are refused."""
+    three = problem.replace(channels=3, filters=3, groups=3)
+    operands = plain_operands(Map.FORWARD, three)
+    return asking.call(three, operands._replace(b=operands.b[:2])) is None
 
 
 def _answers(asking: Asking, sample: Problem) -> bool:

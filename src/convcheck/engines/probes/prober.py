@@ -56,6 +56,8 @@ class Prober:
         kernels = settle_kernels(asking, problem, self.notes)
         kept = wanted.dtypes or settle_dtypes(asking, problem, ndims, self.notes, inherits=inherits)
         self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
+        if caller.signature.unknown:
+            self.notes.append(f"left at their defaults: {', '.join(caller.signature.unknown)}")
         if buffer := caller.signature.buffer:
             given = "always" if buffer == "required" else "for every second size of the result"
             self.notes.append(f"output buffer: poisoned, given {given}")
