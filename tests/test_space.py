@@ -53,6 +53,14 @@ def test_some_classes_need_one_feature_alone(parameter, name):
     assert max(problem.groups for problem in built) > 16
 
 
+@pytest.mark.parametrize("multiples", [(8, 8), (3, 1), (1, 2)])
+def test_channels_and_filters_come_in_an_engine_s_multiples(multiples):
+    offered = Capabilities((1, 2), ("f32",), frozenset(FEATURES), multiples=multiples)
+    built = [Space(offered).build(seeded(str(number))) for number in range(200)]
+    assert {offered.admits(problem) for problem in built} == {""}
+    assert Space(offered).table["groups"] == ("one", "several")
+
+
 def test_one_axis_is_never_uneven():
     line = Capabilities((1,), ("f32",), frozenset(FEATURES))
     uneven = {

@@ -263,6 +263,17 @@ def test_a_depthwise_function_that_is_wrong_is_depthwise():
     assert features(first_kernel_for_all) == {"batch", "depthwise", "multiplier"}
 
 
+@pytest.mark.parametrize("multiples", [(8, 8), (4, 1), (3, 1), (1, 2)])
+def test_channels_and_filters_that_come_in_multiples_are_found(multiples):
+    def tiled(x, w, stride=1):
+        if x.shape[1] % multiples[0] or len(w) % multiples[1]:
+            raise NotImplementedError("whole tiles only")
+        return layer(x, w, stride=stride)
+
+    offered = wrap(tiled, ndim=2).capabilities
+    assert (offered.multiples, offered.features) == (multiples, PLAIN | {"stride", "unequal-stride"})
+
+
 def test_a_function_that_only_widens_is_not_judged_unless_asked_for():
     def widening(x, w):
         if x.dtype != np.int8:

@@ -58,7 +58,7 @@ class Capabilities:
     ``dtypes`` are names from `convcheck.dtypes`; problems are kept below ``work_limit`` multiply-adds where their
     classes allow it. ``primary`` is
     the map that a call of the target computes: `Map.GRAD_INPUT` if it is a transposed convolution. ``kernels`` are the
-    sizes that a kernel may have along an axis, empty if it may have any.
+    sizes that a kernel may have along an axis, empty if it may have any. Channels and filters come in ``multiples``.
     """
 
     ndims: tuple[int, ...]
@@ -68,6 +68,7 @@ class Capabilities:
     work_limit: int = 1_000_000
     primary: Map = Map.FORWARD
     kernels: tuple[int, ...] = ()
+    multiples: tuple[int, int] = (1, 1)
 
     def admits(self, problem: Problem) -> str:
         """Return what a problem needs and the engine lacks, or an empty string."""
@@ -93,6 +94,8 @@ class Capabilities:
         lacking = [name for name, wanted in needs.items() if wanted and name not in self.features]
         lacking += [f"{problem.ndim} spatial axes"] * (problem.ndim not in self.ndims)
         lacking += [problem.dtype] * (problem.dtype not in self.dtypes)
+        for name, count in zip(("channels", "filters"), self.multiples, strict=True):
+            lacking += [f"{name} in other numbers than multiples of {count}"] * (getattr(problem, name) % count > 0)
         return ", ".join(lacking)
 
 

@@ -148,7 +148,14 @@ def _engine(
     return Engine(
         name=label,
         capabilities=Capabilities(
-            facts.ndims, facts.dtypes, facts.features, maps, facts.work_limit, primary, facts.kernels
+            facts.ndims,
+            facts.dtypes,
+            facts.features,
+            maps,
+            facts.work_limit,
+            primary,
+            facts.kernels,
+            (facts.problem.channels, facts.problem.filters),
         ),
         apply=apply,
         derivatives=derivatives,

@@ -147,13 +147,19 @@ class Builder:
             channels, filters = 1, 1 if cls["groups"] == "depthwise" else multiplier
             groups = max(1, min(groups, left // filters))
         else:
-            channels = min(self._count("channels"), max(1, left // groups))
-            filters = min(self._count("filters"), max(1, left // (groups * channels)))
+            channels = self._fitting("channels", max(1, left // groups))
+            filters = self._fitting("filters", max(1, left // (groups * channels)))
         batch = choose.pick((2, 3, 4, 5, 2, 3, 4, 9, 17, 33)) if cls["batch"] == "several" else 1
         alike = min(33, max(2, groups * filters))  # as many images as filters: axes that may be mistaken for each other
         batch = choose.pick((batch, batch, alike, choose.integer(2, 33))) if batch > 1 else batch
         batch = max(1, min(batch, left // (groups * channels * filters)))
         return spatial.replace(batch=batch, groups=groups, channels=groups * channels, filters=groups * filters)
+
+    def _fitting(self, parameter: str, most: int) -> int:
+        """Choose a count of a class that is not too large, in the engine's multiples."""
+        multiple = self.offered.multiples[parameter == "filters"]
+        count = -(-self._count(parameter) // multiple) * multiple
+        return max(multiple, min(count, most // multiple * multiple))
 
     def _count(self, parameter: str) -> int:
         """Choose a count of a class, as often one that engines are known for as any."""

@@ -11,7 +11,7 @@ from convcheck.engines.base import Capabilities
 from convcheck.problem import Map, Problem
 from convcheck.space.build import Builder
 from convcheck.space.choose import Chooser
-from convcheck.space.table import CLASSES, DTYPES_OF, ENOUGH, GRADIENTS, KERNELS, NEEDS, WEIGHTS
+from convcheck.space.table import BETWEEN, CLASSES, COUNTS, DTYPES_OF, ENOUGH, GRADIENTS, KERNELS, NEEDS, WEIGHTS
 
 __all__ = ["Space"]
 
@@ -58,9 +58,20 @@ class Space:
         uneven = name in ("unequal", "uneven", "unit-axis", "plane", "mixed")
         if uneven and max(offered.ndims) == 1 and name != "unit-axis":
             return False
+        if max(offered.multiples) > 1 and not self._has_count(parameter, name):
+            return False
         needs = NEEDS.get((parameter, name), ())
         offers = ENOUGH.get((parameter, name)) in offered.features or all(n in offered.features for n in needs)
         return offers and name in self.needs.get(parameter, CLASSES[parameter])
+
+    def _has_count(self, parameter: str, name: str) -> bool:
+        """Whether a class has counts of channels or filters that come in the engine's multiples."""
+        if parameter == "groups":
+            return name in ("one", "several")
+        if parameter not in ("channels", "filters"):
+            return True
+        multiple = self.capabilities.multiples[parameter == "filters"]
+        return any(count % multiple == 0 for count in (*COUNTS[name], *BETWEEN.get(name, ())))
 
     def _has_kernel(self, name: str) -> bool:
         """Whether an engine whose kernels have a few sizes only has one in a class."""

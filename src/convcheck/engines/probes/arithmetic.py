@@ -92,8 +92,8 @@ def sums_narrowly(call: Call, problem: Problem, dtype: str, *, channels: bool) -
         case = problem.replace(
             size=tuple(k + more for k in shape[1:]),
             kernel=shape[1:],
-            channels=shape[0],
-            filters=1 + more if channels else 1,
+            channels=shape[0] * problem.channels,
+            filters=(1 + more if channels else 1) * problem.filters,
             dtype=dtype,
         )
         result = call(case, _spread(x, w, case))
@@ -131,7 +131,9 @@ def is_normwise(call: Call, which: Map, problem: Problem, dtypes: tuple[str, ...
     """
     floats = [d for d in ("f32", "f64") if d in dtypes]
     tiles = tuple(_tiles(problem.ndim, channels=channels))
-    cases = [problem.replace(dtype=dtype, **tile) for dtype, tile in product(floats, tiles)]
+    some = {name: getattr(problem, name) for name in ("channels", "filters")}
+    tiles = tuple(tile | {"channels": tile["channels"] * some["channels"]} for tile in tiles)
+    cases = [problem.replace(dtype=dtype, **some | tile) for dtype, tile in product(floats, tiles)]
     for make_operands in (_whole, _wild):
         errors = [_error(call, which, case, make_operands(which, case)) for case in cases]
         if "beyond" in errors:

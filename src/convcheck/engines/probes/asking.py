@@ -89,16 +89,16 @@ class Asking:
         return result
 
 
-def plain(kernel: tuple[int, ...], ndim: int, dtype: str) -> Problem:
+def plain(kernel: tuple[int, ...], ndim: int, dtype: str, channels: int = 1, filters: int = 1) -> Problem:
     """Return the plainest problem of a kernel, on some of its axes."""
     size = tuple(k + more for k, more in zip(kernel, _MORE, strict=True))
-    return Problem(size=size[:ndim], kernel=kernel[:ndim], dtype=dtype)
+    return Problem(size=size[:ndim], kernel=kernel[:ndim], dtype=dtype, channels=channels, filters=filters)
 
 
 def on_axes(problem: Problem, ndim: int) -> Problem:
     """Return the plain problem of the same kernel and dtype on another number of axes."""
     kernel = next(kernel for kernel in KERNELS if kernel[: problem.ndim] == problem.kernel)
-    return plain(kernel, ndim, problem.dtype)
+    return plain(kernel, ndim, problem.dtype, problem.channels, problem.filters)
 
 
 def plain_operands(which: Map, problem: Problem) -> Operands:

@@ -47,7 +47,8 @@ def settle_parameters(asking: Asking, problem: Problem) -> tuple[Asking, frozens
         features |= {"output-padding"} & {name.replace("_", "-") for name in named}
     elif "bias" in named and asking.takes(problem.replace(bias=True)):
         features.add("bias")
-    features -= _refused(asking, problem, features)
+    counted = problem.channels * problem.filters > 1  # by a target that takes no fewer
+    features -= _refused(asking, problem, features) - ({"channels"} if counted else set())
     apart = _apart(asking, problem, features) if asking.caller.style == "functional" else set()
     return asking, frozenset(features - {"channels"} | apart if apart else features)
 
@@ -141,9 +142,10 @@ def _apart(asking: Asking, problem: Problem, features: set[str]) -> set[str]:
 
     Where groups can't be asked for, it shows by what it returns, or by what it minds: fewer filters than channels.
     """
-    both = problem.replace(channels=2, filters=2)
+    both = problem.replace(channels=2 * problem.channels, filters=2 * problem.filters)
     named = "groups" in asking.caller.signature.names
-    if "channels" in features and (named or asking.takes(both)):
+    counted = problem.channels * problem.filters > 1  # channels that come in multiples are one group's
+    if counted or ("channels" in features and (named or asking.takes(both))):
         return set()
     samples = {"depthwise": both.replace(groups=2), "multiplier": both.replace(groups=2, filters=4)}
     minds = named or _minds_filters(asking, problem)
@@ -166,11 +168,11 @@ def _answers(asking: Asking, sample: Problem) -> bool:
 
 def _refused(asking: Asking, problem: Problem, features: set[str]) -> set[str]:
     """Features on which the target raises NotImplementedError."""
-    ndim = problem.ndim
+    ndim, twice = problem.ndim, {"channels": 2 * problem.channels, "filters": 2 * problem.filters}
     changes: dict[str, dict[str, Any]] = {
         "batch": {"batch": 2},
-        "channels": {"channels": 2, "filters": 2},
-        "groups": {"channels": 2, "filters": 2, "groups": 2},
+        "channels": twice,
+        "groups": {**twice, "groups": 2},
         "bias": {"bias": True},
         "stride": {"stride": (2,) * ndim},
         "padding": {"padding": ((1, 1),) * ndim},

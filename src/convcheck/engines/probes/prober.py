@@ -18,6 +18,8 @@ from convcheck.problem import Problem
 
 __all__ = ["Prober"]
 
+#: channels and filters of functions that don't take one: whatever is taken first comes in multiples
+_COUNTS = ((1, 2), (2, 1), (2, 2), (3, 1), (1, 4), (4, 1), (4, 4), (8, 1), (8, 8), (16, 16), (32, 32))
 #: of functions that take one element type alone
 _RARE_DTYPES = ("f16", "bf16", "i32", "i16", "i8", "u8", "complex64", "complex128")
 
@@ -49,6 +51,8 @@ class Prober:
         ]
         if caller.signature.kernel_first:
             self.notes.append("order: the kernel first, as the arguments are named")
+        if problem.channels * problem.filters > 1:
+            self.notes.append(f"counts: channels in multiples of {problem.channels}, filters of {problem.filters}")
         if caller.forms.get("result") == "first":
             self.notes.append("result: the first of a tuple")
         asking, features = settle_parameters(asking, problem)
@@ -97,13 +101,17 @@ class Prober:
         # several axes before one: only they tell whether parameters may differ from axis to axis
         ndims = [n for n in (2, 3, 1) if n in wanted] or [2, 1, 3]
         usual, styles = ("f32", "f64", "i64"), self.styles
-        likely = product(("whole",), self.kinds, styles, ndims, usual)
-        others = product(("whole",), self.kinds, styles, ndims, _RARE_DTYPES)
-        tuples = product(("first",), self.kinds, styles, ndims, usual)
-        for form, kind, style, ndim, dtype in (*likely, *others, *tuples):
+        alone, counts = ((1, 1),), [c for c in _COUNTS if "functional" in styles]
+        likely = product(alone, ("whole",), self.kinds, styles, ndims, usual)
+        others = product(alone, ("whole",), self.kinds, styles, ndims, _RARE_DTYPES)
+        tuples = product(alone, ("first",), self.kinds, styles, ndims, usual)
+        several = product(counts, ("whole",), self.kinds, ("functional",), ndims, (*usual, "f16", "i8"))
+        for count, form, kind, style, ndim, dtype in (*likely, *others, *tuples, *several):
+            if wrong_shape is not None and count not in alone:
+                break
             asking = self._asking(kind, style).spelling(result=form)
             # a kernel that is refused tells nothing of the others; one that is answered tells of the style
-            answers = ((problem, asking.call(problem)) for problem in (plain(k, ndim, dtype) for k in KERNELS))
+            answers = ((problem, asking.call(problem)) for problem in (plain(k, ndim, dtype, *count) for k in KERNELS))
             problem, result = next(((p, y) for p, y in answers if y is not None), (None, None))
             if problem is None or result is None:
                 continue
