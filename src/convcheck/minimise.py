@@ -80,9 +80,10 @@ UNSTEADY = "failed in the run, and not when it was repeated: the result depends 
 def words_for(engine: Engine, case: Case, *, seconds: float = float("inf")) -> str:
     """What the engine computes instead on a case's problem, in words; empty where it computes what it should.
 
-    A diagnosis that is not found in time is left out.
+    They say how many calls do not show it, if no condition tells which. A diagnosis that is not found in time is left
+    out.
     """
-    from convcheck.diagnosis import diagnose
+    from convcheck.diagnosis import BUT, diagnose
 
     if case.law in NOT_OF_VALUES:
         return ""
@@ -90,7 +91,8 @@ def words_for(engine: Engine, case: Case, *, seconds: float = float("inf")) -> s
         found = diagnose(until(engine, time.monotonic() + seconds), case.problem, case.map)
     except TooLateError:
         return ""
-    return "" if found.words.endswith(NO_DIFFERENCE) else found.words
+    exceptions = [text for text in found.details if text.startswith(BUT)]
+    return "" if found.words.endswith(NO_DIFFERENCE) else ", ".join((found.words, *exceptions))
 
 
 def until(engine: Engine, deadline: float) -> Engine:

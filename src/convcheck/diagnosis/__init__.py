@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from convcheck.diagnosis.diagnosis import Diagnosis, diagnose
+from convcheck.diagnosis.diagnosis import BUT, Diagnosis, diagnose
 
-__all__ = ["Diagnosis", "diagnose"]
+__all__ = ["BUT", "Diagnosis", "diagnose"]

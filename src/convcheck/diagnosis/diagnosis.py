@@ -22,7 +22,10 @@ from convcheck.engines.base import Conv, Engine
 from convcheck.errors import UnsupportedError
 from convcheck.problem import Map, Problem
 
-__all__ = ["Diagnosis", "diagnose"]
+__all__ = ["BUT", "Diagnosis", "diagnose"]
+
+#: how a detail begins that takes something back
+BUT = "but "
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def _explained(conv: Conv, wrong: Sequence[Observation], observations: Sequence[
     right = [o for o in observations if o.got is not None and not o.wrong]
     found = _explain(conv, wrong, right) or _explain(conv, wrong, right, pairs=True)
     if found:
-        exceptions = f"but {len(right) - found.right} of {len(observations)} calls do not show it"
+        exceptions = f"{BUT}{len(right) - found.right} of {len(observations)} calls do not show it"
         notes = [_condition(observations) or exceptions] if found.right < len(right) else []
         return Diagnosis(found.words, known=True, details=tuple(notes))
     near = [o for o in wrong if o.near]

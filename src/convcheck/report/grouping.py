@@ -70,9 +70,9 @@ def _kind(violation: Violation, causes: set[str]) -> tuple[str, ...]:
 
 
 def _cause(violation: Violation) -> str:
-    """Return the diagnosis, where it explains anything, without the map: a mistake shows on all of them."""
+    """Return the diagnosis, where it explains anything, without map and exceptions: a mistake shows on all maps."""
     which, _, words = violation.words.partition(": ")
-    words = words if which in set(Map) else violation.words
+    words = (words if which in set(Map) else violation.words).partition(", but ")[0]
     return "" if words.startswith("no known mistake") else words
 
 
