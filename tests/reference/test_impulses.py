@@ -160,6 +160,12 @@ def test_no_certificate_takes_more_work_than_the_engine_s_speed_allows(features)
         certify(conv, problem)
 
 
+def test_no_certificate_has_operands_that_fill_the_memory():
+    problem = Problem.parse("f32 n1 g2 c2 o2 i33x34x17 k5x5x3 d8x8x8")  # 38,000 channels of as many elements
+    with pytest.raises(UnsupportedError, match="too large to certify"):
+        certify(conv_of(Map.GRAD_WEIGHT), problem)
+
+
 def test_no_certificate_takes_more_than_ten_thousand_calls():
     conv = conv_of(Map.FORWARD, set(FEATURES) - {"channels"})
     with pytest.raises(UnsupportedError, match="too large to certify"):

@@ -132,12 +132,13 @@ class Supervisor:
         """End all workers, and whatever they have started."""
         for slot in range(len(self._workers)):
             self._bury(slot)
-        for stray in _descendants(os.getpid()):
-            with suppress(psutil.Error):
-                if stray.ppid() == os.getpid() and _is_fork(stray):
-                    if stray.status() != psutil.STATUS_ZOMBIE and "CONVCHECK_RUN" in stray.environ():
-                        stray.kill()
-                    stray.wait(timeout=1)  # adopted, so ours to reap
+        for _ in range(3):  # what is orphaned by what is killed becomes ours to reap a moment later
+            for stray in _descendants(os.getpid()):
+                with suppress(psutil.Error, OSError):
+                    if stray.ppid() == os.getpid() and _is_fork(stray):
+                        if stray.status() != psutil.STATUS_ZOMBIE and "CONVCHECK_RUN" in stray.environ():
+                            stray.kill()
+                        stray.wait(timeout=1)
 
     def __enter__(self) -> Self:
         return self

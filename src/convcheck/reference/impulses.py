@@ -23,7 +23,8 @@ Array = np.ndarray[Any, Any]
 PATIENCE = 100
 #: multiply-adds for which an interpreted loop over images, filters and channels could add up one more pair of planes
 PLANE = 300
-#: multiply-adds, such pairs, and calls of any certificate: seconds of a loop over SciPy, less than a call may take
+#: multiply-adds or elements of an operand, such pairs, and calls of any certificate: seconds of a loop over SciPy, which
+#: is less than a call may take
 WORK, PLANES, CALLS = 50_000_000, 100_000, 10_000
 
 
@@ -48,7 +49,7 @@ def certify(conv: Realised, problem: Problem) -> tuple[Array, Array, Array]:
     Raises
     ------
     UnsupportedError
-        If that takes more multiply-adds, pairs of planes, or calls than an engine of this speed has time for.
+        If that takes more multiply-adds, elements, pairs of planes, or calls than an engine of this speed has time for.
     """
     offered, together = conv.engine.capabilities, stacked_problem(conv.map, problem)
     stackable = {"batch", "channels"} <= offered.features
@@ -57,8 +58,9 @@ def certify(conv: Realised, problem: Problem) -> tuple[Array, Array, Array]:
     dense = {"stride": (1,) * problem.ndim}
     work = together.replace(**dense).work if stackable else calls * problem.replace(**dense).work
     too_slow = max(work, PLANE * planes) > PATIENCE * offered.work_limit
-    if too_slow or work > WORK or planes > PLANES or calls > CALLS:
-        raise UnsupportedError("too large to certify: too many multiply-adds, pairs of planes, or calls")
+    elements = max(prod(together.shapes[role]) for role in ("x", "w", "y")) if stackable else 0
+    if too_slow or max(work, elements) > WORK or planes > PLANES or calls > CALLS:
+        raise UnsupportedError("too large to certify: too many multiply-adds, elements, pairs of planes, or calls")
     if stackable:
         return _response(conv, *impulse_call(conv.map, problem))
     pairs = product(*(_one_hots(problem, role) for role in conv.map.roles))
