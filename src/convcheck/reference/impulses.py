@@ -23,8 +23,8 @@ Array = np.ndarray[Any, Any]
 PATIENCE = 100
 #: multiply-adds for which an interpreted loop over images, filters and channels could add up one more pair of planes
 PLANE = 300
-#: multiply-adds or elements of an operand, such pairs, and calls of any certificate: seconds of a loop over SciPy, which
-#: is less than a call may take
+#: multiply-adds or elements of an operand, such pairs, and calls of any certificate: seconds of a loop over SciPy, less
+#: than a call may take
 WORK, PLANES, CALLS = 50_000_000, 100_000, 10_000
 
 
