@@ -1,9 +1,10 @@
 """All groups but the first give zeros: torch.nn.functional.conv3d in bfloat16 of channels_last_3d operands.
 
-Found by the law agrees-with-torch in torch 2.13.0, on a CPU with AVX512_BF16: where each group has one channel and two
-filters, the first spatial axis has one element, and the kernel several taps along it, of which the others meet padding,
-the filters of every group but the first see nothing of their channel, or not all (kernels of 3 x 3 x 3 and 5 x 3 x 3 on
-images of 1 x 4 x 4 among them).
+Found by the laws agrees-with-torch, groups-split and channels-sum in torch 2.13.0, on a CPU with AVX512_BF16: where
+each group has one channel, the first spatial axis has one element, and the kernel several taps along it, of which the
+others meet padding, the filters of every group but the first see nothing of their channel, or not all (kernels of 3 x 3
+x 3 and 5 x 3 x 3 on images of 1 x 4 x 4 among them, with two filters a group); nor do some filters of a single channel,
+or of the second of two images.
 
 By hand: along the first and the last axis a kernel of three taps on one element, padded by one on both sides, meets
 that element with its middle tap, and padding with the others. With a kernel that is 1 in the middle, both filters of a
