@@ -35,12 +35,12 @@ class Job:
         """Return a law's job."""
         return cls(law, list(slices(engine, (law,), profile)))
 
-    def total(self) -> Tally:
-        """Add up the slices, in order, up to the first at which enough failures are known."""
+    def total(self, *, first: bool = False) -> Tally:
+        """Add up the slices, in order, up to the one at which enough failures are known, or the ``first`` one is."""
         total = Tally()
         for part in sorted(self.done, key=self.order):
             total.add(self.done[part])
-            if total.enough:
+            if total.enough or (first and total.failures):
                 break
         return total
 

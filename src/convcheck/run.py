@@ -141,7 +141,7 @@ class _Run:
         """Judge, make small what failed, and conclude, law by law in the order of the book."""
         silent = {law.name: self.why_not(law) for law in self.laws}
         jobs = self.judged([law for law in self.laws if not silent[law.name]], stop_at_first=stop_at_first)
-        tallies = {name: job.total() for name, job in jobs.items()}
+        tallies = {name: job.total(first=stop_at_first) for name, job in jobs.items()}
         if stop_at_first:
             tallies = dict(_up_to_first_failure(tallies))
         violations = self.violations(tallies)

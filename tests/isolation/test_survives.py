@@ -148,9 +148,11 @@ def test_a_mistake_that_comes_and_goes_is_reported_with_its_count(judged):
     assert 0 <= violation.failed < violation.repeated
 
 
-def test_two_workers_find_what_one_finds(judged):
+@pytest.mark.parametrize("first", [False, True])
+def test_two_workers_find_what_one_finds(judged, first):
     body = "return right(X, K) + 1"
-    one, two = (judged("shared", body, dtypes=("f32",), workers=n) for n in (1, 2))
+    options = {"dtypes": ("f32",), "profile": "gate", "stop_at_first": first}
+    one, two = (judged("shared", body, workers=n, **options) for n in (1, 2))
     assert [(r.law, r.judged, r.failed) for r in one.results] == [(r.law, r.judged, r.failed) for r in two.results]
     assert [str(v.case) for v in one.violations] == [str(v.case) for v in two.violations]
 
