@@ -10,7 +10,7 @@ from convcheck.errors import UsageError
 from convcheck.laws import BY_NAME, LAWS
 from convcheck.plan import CHUNK, PROFILES, Profile, Slice, cases_of, profile_named, select, slices
 from convcheck.problem import Map
-from convcheck.space import Space
+from convcheck.space import Space, network_layers
 
 FULL = Engine("full", Capabilities((1, 2, 3), ("f32", "i32"), frozenset(FEATURES), tuple(Map), 1_000), lambda *_: None)
 BARE = Engine("bare", Capabilities((1,), ("f32",)), lambda *_: None)
@@ -161,10 +161,13 @@ def test_layers_of_networks_are_the_same_for_every_seed_but_for_their_operands_a
     law = BY_NAME["definition"]
     parts = [p for p in slices(FULL, (law,), SMOKE) if p.stream == "networks"]
     lines = [[case for part in parts for case in cases_of(FULL, part, SMOKE, seed)] for seed in (0, 1)]
-    least = [[case.problem.replace(size=(60,) * case.problem.ndim) for case in cases] for cases in lines]
-    assert least[0] == least[1]
-    sizes = [[case.problem.size for case in cases] for cases in lines]
-    assert sizes[0] != sizes[1]
+    whole = network_layers(FULL.capabilities, Map.FORWARD, min(law.work, FULL.capabilities.work_limit))
+    for cases in lines:
+        given = [case.problem for case in cases if case.map is Map.FORWARD]
+        assert [p.replace(size=layer.size) for p, layer in zip(given, whole, strict=True)] == list(whole)
+        more = [s - t for p, q in zip(given, whole, strict=True) for s, t in zip(p.size, q.size, strict=True)]
+        assert (min(more), max(more) in (1, 2, 3)) == (0, True)
+    assert [case.problem for case in lines[0]] != [case.problem for case in lines[1]]
 
 
 def test_a_scope_lists_every_small_problem_once():

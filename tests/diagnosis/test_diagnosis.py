@@ -127,7 +127,10 @@ def test_says_that_complex_numbers_come_back_of_real_ones(engine):
 def test_goes_on_where_a_target_does_not_raise(engine):
     """What is wrong elsewhere is said in the details."""
     found = diagnose(engine(raising_and_wrong), PLAIN)
-    assert found.details[0].startswith("where it does not raise: computes convolution, not cross-correlation: kernel")
+    assert found.details[0] == (
+        "where it does not raise: computes convolution, not cross-correlation: kernel flipped"
+        " (right with convention convolution)"
+    )
 
 
 def test_says_what_is_not_offered(engine):

@@ -25,6 +25,7 @@ from convcheck.traces import touched
 
 #: faults whose conditions random problems rarely meet
 RARE = {
+    "lowest-integer-clipped": "i8 i3x3 k1x1",
     "columns-from-512-on-zero": "f32 n1 g1 c1 o1 i600 k3",
     "last-column-wrong-for-width-above-1100": "f32 n1 g1 c1 o1 i1200 k2",
     "last-column-wrong-for-planes-above-5000": "f32 n1 g1 c1 o1 i80x80 k2x2",
@@ -139,6 +140,7 @@ def cases(fault, which):
         problem = Problem.parse(RARE[fault.name])
         for sign in (0, 1):
             kind = "sparse" if fault.name.endswith("zero-skipped") else "dense"
+            kind = "lowest" if fault.name.startswith("lowest") else kind
             roles = (*which.roles, *((which.bias,) if problem.bias else ()))
             a, b, *bias = (make(problem, role, Fill(kind, 1, seed=sign)) for role in roles)
             yield problem, Operands(a, np.abs(b) if fault.kind == "memory" else b, *bias)

@@ -82,8 +82,8 @@ def read_signature(
     parameters = _parameters(function, label)
     fixed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if len(fixed) < arrays and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        by_name = " by position" if len(parameters) >= arrays else ""
-        raise UsageError(f"{label} takes {_list(parameters)}: {what}{by_name}")
+        manner = " by position" if len(parameters) >= arrays else ""
+        raise UsageError(f"{label} takes {_list(parameters)}: {what}{manner}")
     names: dict[str, str] = {}
     defaults: dict[str, Any] = {}
     positional: list[tuple[str, Any]] = []

@@ -124,6 +124,13 @@ def _without_sign(_: Call, operands: Operands) -> Operands:
     return operands._replace(b=np.abs(operands.b))
 
 
+def _lowest_clipped(call: Call, operands: Operands) -> Operands:
+    """Take the lowest integer for the one above, as a range that is symmetric about zero does."""
+    if call.dtype.kind != "i":
+        return operands
+    return operands.changed(lambda array: np.maximum(array, np.iinfo(call.dtype).min + 1))
+
+
 def _inside_only(call: Call, sums: Array) -> Array:
     """Divide by the share of taps that lie inside the input, as an average pooling does that leaves padding out."""
     share: Any = np.ones((1,) * call.ndim)
@@ -204,4 +211,5 @@ FAULTS: tuple[Fault, ...] = (
     *(plant(name, "arithmetic", store=changed(change)) for name, change in _CHANGES.items()),
     plant("f32-products-cut-off-not-rounded", "dtype", sums=_products_cut_off),
     plant("weight-without-sign", "arithmetic", take=_without_sign),
+    plant("lowest-integer-clipped", "dtype", take=_lowest_clipped),
 )
