@@ -41,6 +41,8 @@ IMPATIENT = 2.0
 PATIENT = 3
 #: seconds for the diagnosis of a map, where nothing else is asked for
 LONG = 60.0
+#: what takes a while to import, and laws need that take a while
+LIBRARIES = ("scipy.signal", "convcheck.strategies")
 
 
 class Isolated:
@@ -56,8 +58,7 @@ class Isolated:
             limits, module = replace(limits, memory=0), ""
         self._limits = limits
         self._died: list[tuple[Case, str]] = []
-        self._supervisor = Supervisor(workers, limits, module)
-        self._meanwhile = [("load_libraries",)] * (workers - 1) if SECONDS in profile.affords else []
+        self._supervisor = Supervisor(workers, limits, module, LIBRARIES if SECONDS in profile.affords else ())
         self._spec = Spec(target, tuple(sorted(options.items())))
         try:
             self.engine = self._infer()
@@ -70,7 +71,7 @@ class Isolated:
         """Find out what the target takes; a probe that kills it is a death like any other, and then left out."""
         avoid: set[str] = set()
         while True:
-            found = self._supervisor.one("infer", self._spec, frozenset(avoid), meanwhile=self._meanwhile)
+            found = self._supervisor.one("infer", self._spec, frozenset(avoid))
             if not isinstance(found, Death):
                 engine: Engine = found
                 return engine

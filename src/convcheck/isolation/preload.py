@@ -1,10 +1,11 @@
-"""Imported by the fork server: convcheck, and the target's module, so that every worker is a fork away.
+"""Imported by the fork server: convcheck, its libraries, and the target's module: every worker is a fork away.
 
 A module that takes too long ends the fork server by SIGALRM, whatever it is that it does.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -17,6 +18,9 @@ import convcheck.isolation.sandbox
 import convcheck.isolation.supervisor
 import convcheck.isolation.tasks  # noqa: F401
 
+for _library in os.environ.get("CONVCHECK_LIBRARIES", "").split():
+    with suppress(ImportError):
+        import_module(_library)
 _module = os.environ.get("CONVCHECK_PRELOAD", "")
 if _module:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -28,3 +32,4 @@ if "torch" in sys.modules:  # its modes, which every worker asks it for
     with suppress(Exception):
         import torch._dynamo
         import torch._subclasses.fake_tensor  # noqa: F401
+gc.freeze()  # workers need not look through all this whenever they look for garbage

@@ -54,15 +54,17 @@ class Death:
 class Supervisor:
     """A few workers that take tasks in order; each answer comes with the task that it belongs to."""
 
-    def __init__(self, workers: int, limits: Limits, preload: str = "") -> None:
+    def __init__(self, workers: int, limits: Limits, target: str = "", libraries: Sequence[str] = ()) -> None:
         self.limits = limits
         self._context = multiprocessing.get_context("forkserver")
         os.environ["CONVCHECK_RUN"] = str(os.getpid())  # marks whatever descends from the fork server
         _adopt_orphans()
         for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"):
             os.environ.setdefault(threads, "1")  # problems are small, and workers share the cores
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # where a law asks for more, threads don't wait on a core
         # the fork server imports the target once; a worker that dies is replaced by a fork, in milliseconds
-        os.environ["CONVCHECK_PRELOAD"] = preload
+        os.environ["CONVCHECK_LIBRARIES"] = " ".join(libraries)
+        os.environ["CONVCHECK_PRELOAD"] = target
         os.environ["CONVCHECK_PRELOAD_SECONDS"] = str(_import_seconds(limits))
         self._context.set_forkserver_preload(["convcheck.isolation.preload"])
         with _deaf_to_interrupts():  # the fork server hears Ctrl-C, too, until it has imported all
@@ -87,9 +89,9 @@ class Supervisor:
                 task, answer = busy.pop(slot), self._collect(slot)
                 yield task, answer
 
-    def one(self, *task: Any, meanwhile: Sequence[tuple[Any, ...]] = ()) -> Any:
-        """Run one task, and others beside it whose answers are of no interest."""
-        (answer,) = [answer for given, answer in self.run(iter([task, *meanwhile])) if given is task]
+    def one(self, *task: Any) -> Any:
+        """Run one task."""
+        ((_, answer),) = self.run(iter([task]))
         return answer
 
     def _worker(self, slot: int) -> _Worker:

@@ -7,7 +7,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -86,14 +85,6 @@ def _inferred(spec: Spec) -> bool:
 
 def _elsewhere(*_: Any) -> Any:
     raise RuntimeError("this engine lives in worker processes")
-
-
-def load_libraries(_: Context) -> None:
-    """Import what some laws need, and takes a while, where there is nothing else to do."""
-    with suppress(ImportError):
-        import scipy.signal  # noqa: F401
-
-        import convcheck.strategies  # noqa: F401
 
 
 def judge_slice(context: Context, spec: Spec, part: Slice, profile: Profile, seed: int, seconds: float) -> Tally:
