@@ -11,33 +11,33 @@ processor can make anything: no run with two workers can have a larger ratio tha
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
 import torch
 
-import convcheck
 from convcheck.backend import Backend, InProcess, Job
 from convcheck.engines import engine_of
 from convcheck.isolation.backend import Isolated
 from convcheck.isolation.supervisor import Limits
 from convcheck.laws import LAWS
-from convcheck.plan import PROFILES, Profile, Slice
-from convcheck.report.document import document
+from convcheck.plan import PROFILES, Slice
 
 #: PyTorch's, by a function of one's own: what crashes PyTorch on some processors is not asked of it
 TARGET, SEED = "isolation_overhead:conv2d", 0
 FOREVER = float("inf")
 #: a run that is start-up and nothing else: one case of one law
-NOTHING = Profile("nothing", pairs=False, triples=False, random=1, certifying=1, search=0)
+NOTHING = ("--laws", "output-size", "--max-examples", "1")
 #: as in workers
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -109,30 +109,35 @@ def overhead(profile: str, costliest: int) -> None:
     print("\nmost of the difference:", ", ".join(f"{law} {seconds:+.2f}s" for law, seconds in dear))
 
 
-def report_of(workers: int, profile: str) -> tuple[float, dict[str, Any]]:
-    """Seconds on the clock without those of start-up, and the report without its times."""
+def started(workers: int, report: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Start ``convcheck run`` in a process of its own."""
+    command = [sys.executable, "-m", "convcheck", "run", TARGET, "-n", str(workers), "--json", str(report), *options]
+    here = {"PYTHONPATH": str(Path(__file__).parent)}
+    nothing = subprocess.DEVNULL
+    return subprocess.Popen(command, env=os.environ | here, stdout=nothing, stderr=nothing)  # noqa: S603 - our own
+
+
+def seconds_of(runs: int, workers: int, profile: str, folder: Path) -> tuple[float, dict[str, Any]]:
+    """Seconds on the clock that so many runs at once take, without start-up, and one's report without its times."""
     seconds = []
-    for laws, plan in ((["output-size"], NOTHING), ([], PROFILES[profile])):
+    for options in (NOTHING, ("--profile", profile)):
         start = time.perf_counter()
-        report = convcheck.verify(TARGET, laws=laws, profile=plan, seed=SEED, isolate=True, workers=workers)
+        for process in [started(workers, folder / f"{i}.json", *options) for i in range(runs)]:
+            process.wait()
         seconds.append(time.perf_counter() - start)
-    whole = document(report, {}, lambda _: "")
+    whole = json.loads((folder / "0.json").read_text())
     for timed in (whole, *whole["laws"]):
         del timed["seconds"]
     return seconds[1] - seconds[0], whole
 
 
-def seconds_of_one(profile: str) -> float:
-    return report_of(1, profile)[0]
-
-
 def speedup(profile: str, rounds: int) -> None:
     print(f"\nprofile {profile}, {rounds} times in turns, seconds without start-up, on {os.cpu_count()} processors:\n")
     print(f"{'one worker':>12}  {'two':>6}  {'ratio':>6}  {'two runs at once':>16}  {'ratio':>6}  reports")
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as apart:
+    with TemporaryDirectory() as name:
         for _ in range(rounds):
-            (one, report), (two, other) = report_of(1, profile), report_of(2, profile)
-            both = max(apart.map(seconds_of_one, [profile] * 2))
+            (one, report), (two, other) = (seconds_of(1, workers, profile, Path(name)) for workers in (1, 2))
+            both, _ = seconds_of(2, 1, profile, Path(name))
             same = "equal but for times" if report == other else "NOT equal"
             print(
                 f"{one:>12.1f}  {two:>6.1f}  {one / two:>6.2f}  {both:>16.1f}  {2 * one / both:>6.2f}  {same}",
