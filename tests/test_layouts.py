@@ -57,6 +57,10 @@ def test_channels_last_has_the_channels_fastest():
     assert np.moveaxis(arrange(VALUES, "channels_last"), 1, -1).flags.c_contiguous
 
 
+def test_spatial_first_has_the_filters_fastest_and_the_channels_next():
+    assert arrange(VALUES, "spatial_first").transpose(2, 3, 1, 0).flags.c_contiguous
+
+
 def test_offset_is_contiguous_in_the_middle_of_a_larger_buffer():
     array = arrange(VALUES, "offset")
     assert (array.flags.c_contiguous, array.base.size - array.size) == (True, 7)

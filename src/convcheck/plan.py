@@ -65,7 +65,7 @@ PROFILES = {
             networks=True,
             affords=(),
         ),
-        Profile("gate", pairs=True, triples=True, random=24, certifying=1200, search=4, networks=True),
+        Profile("gate", pairs=True, triples=True, random=24, certifying=1800, search=4, networks=True),
         Profile(
             "nightly",
             pairs=True,

@@ -44,6 +44,12 @@ def _put_numpy_state(state: Any) -> None:
     np.random.set_state((kind, np.frombuffer(keys, np.uint32), *rest))  # noqa: NPY002
 
 
+def _put_environment(variables: dict[str, str]) -> None:
+    if variables != dict(os.environ):
+        os.environ.clear()
+        os.environ.update(variables)
+
+
 def _handlers() -> Any:
     return [signal.getsignal(number) for number in SIGNALS]
 
@@ -90,6 +96,7 @@ PLACES = (
     _of_torch("torch's grad mode", lambda t: t.is_grad_enabled(), lambda t, v: t.set_grad_enabled(v)),
     _of_torch("torch's number of threads", lambda t: t.get_num_threads(), lambda t, v: t.set_num_threads(v)),
     Place("the working directory", os.getcwd, os.chdir),
+    Place("the environment", lambda: dict(os.environ), _put_environment),
     Place("handlers of signals", _handlers, _put_handlers),
     _stream("stdout"),
     _stream("stderr"),

@@ -80,7 +80,7 @@ def _minds_one_array_twice(conv: Conv, problem: Problem) -> bool:
 
 
 def leaves_no_trace(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """A call leaves generators, streams, handlers of signals, the directory and the modes of libraries as they were."""
+    """A call leaves generators, streams, handlers of signals, directory, environment, modes of libraries alone."""
     # what is loaded by a first call may do such things once
     first, second = (touched(lambda: conv(problem, *operands)) for _ in range(2))
     kept = np.array([not (once and again) for once, again in zip(first, second, strict=True)])

@@ -9,7 +9,7 @@ from math import prod
 from convcheck.engines.base import Capabilities
 from convcheck.problem import Map, Problem, same_padding
 from convcheck.space.choose import Chooser
-from convcheck.space.table import BETWEEN, COUNTS, DTYPES_OF, KERNELS, PLANES, UNEVEN, VECTORS
+from convcheck.space.table import BETWEEN, COUNTS, DTYPES_OF, KERNELS, MORE, PLANES, UNEVEN, VECTORS
 
 __all__ = ["Builder"]
 
@@ -71,7 +71,7 @@ class Builder:
         return tuple(sizes)
 
     def _per_axis(self, parameter: str, ndim: int) -> Sizes:
-        name, more = self.cls[parameter], self.choose.pick((3, 3, 4, 5, 3, 4, 6, 8))
+        name, more = self.cls[parameter], self.choose.pick(MORE[: 12 if ndim < 3 else 10])
         if name != "unequal" or ndim == 1:
             return ({"one": 1, "more": more}.get(name, 2),) * ndim
         return self._uneven(UNEVEN[parameter], ndim)
@@ -148,17 +148,19 @@ class Builder:
             groups = max(1, min(groups, left // filters))
         else:
             channels = self._fitting("channels", max(1, left // groups))
-            filters = self._fitting("filters", max(1, left // (groups * channels)))
+            most = max(1, left // (groups * channels))
+            square = cls["channels"] == cls["filters"] and channels <= most and choose.pick((False, True))
+            filters = self._fitting("filters", most, channels if square else 0)  # axes that may be mistaken, too
         batch = choose.pick((2, 3, 4, 5, 2, 3, 4, 9, 17, 33)) if cls["batch"] == "several" else 1
         alike = min(33, max(2, groups * filters))  # as many images as filters: axes that may be mistaken for each other
         batch = choose.pick((batch, batch, alike, choose.integer(2, 33))) if batch > 1 else batch
         batch = max(1, min(batch, left // (groups * channels * filters)))
         return spatial.replace(batch=batch, groups=groups, channels=groups * channels, filters=groups * filters)
 
-    def _fitting(self, parameter: str, most: int) -> int:
+    def _fitting(self, parameter: str, most: int, count: int = 0) -> int:
         """Choose a count of a class that is not too large, in the engine's multiples."""
         multiple = self.offered.multiples[parameter == "filters"]
-        count = -(-self._count(parameter) // multiple) * multiple
+        count = -(-(count or self._count(parameter)) // multiple) * multiple
         return max(multiple, min(count, most // multiple * multiple))
 
     def _count(self, parameter: str) -> int:

@@ -19,6 +19,7 @@ __all__ = [
     "GRADIENTS",
     "INTEGERS",
     "KERNELS",
+    "MORE",
     "NEEDS",
     "PLANES",
     "UNEVEN",
@@ -99,6 +100,9 @@ UNEVEN: dict[str, tuple[int, ...]] = {
     "dilation": (1, 2, 3, 1, 2, 3, 4, 7),
     "padding": (0, 1, 2, 3, 0, 1, 2, 3, 4, 5),
 }
+
+#: strides and dilations above two, alike on all axes, small ones likelier; the largest would make volumes huge
+MORE = (3, 3, 4, 5, 3, 4, 6, 8, 3, 4, 12, 17)
 
 #: sizes of a kernel along an axis, by class; a full one has those of a small one
 KERNELS: dict[str, tuple[int, ...]] = {
