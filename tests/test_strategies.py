@@ -145,7 +145,9 @@ def test_case_lines_of_every_law_parse_back():
     offered = Capabilities((1, 2, 3), tuple(DTYPES), frozenset(FEATURES), tuple(Map), work_limit=1_000)
     engine = engine_with(offered)
 
-    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=10)
+    checks = [HealthCheck.too_slow, HealthCheck.large_base_example]
+
+    @settings(deadline=None, suppress_health_check=checks, max_examples=10)
     @given(st.data())
     def each(data):
         for law in LAWS:

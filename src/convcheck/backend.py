@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from convcheck.cases import Case
+from convcheck.engines import torch_state
 from convcheck.engines.base import Engine
 from convcheck.examine import run_slice
 from convcheck.laws.law import Law
@@ -71,14 +70,6 @@ class Backend(Protocol):
         """End whatever was started."""
 
 
-def _one_thread() -> AbstractContextManager[None]:
-    if "torch" not in sys.modules:
-        return nullcontext()
-    from convcheck.engines import torch_state
-
-    return torch_state.threads(1)
-
-
 class InProcess:
     """Judges in this process: a target that crashes takes it along."""
 
@@ -88,12 +79,12 @@ class InProcess:
         self._seed = seed
 
     def judge(self, jobs: Iterator[Job], deadline: float, stop: Callable[[Job], bool]) -> Iterator[Job]:
-        """Judge slice by slice, with one thread in torch, as workers do: more cost more than they bring."""
+        """Judge slice by slice, with one thread in torch, as workers do."""
         for job in jobs:
             for part in job.parts:
                 if job.total().enough or time.monotonic() > deadline:
                     break
-                with _one_thread():
+                with torch_state.one_thread():
                     tally = run_slice(self.engine, part, self._profile, self._seed, lambda _: None, deadline)
                 job.done[part] = tally
                 yield job

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from convcheck.layouts import telltale
@@ -13,6 +14,7 @@ __all__ = [
     "cudnn",
     "deterministic",
     "float64_by_default",
+    "one_thread",
     "requiring_grad",
     "threads",
     "with_offset",
@@ -39,6 +41,11 @@ def threads(count: int) -> AbstractContextManager[None]:
     import torch
 
     return _held(torch.get_num_threads, torch.set_num_threads, count)
+
+
+def one_thread() -> AbstractContextManager[None]:
+    """One thread in torch, where it has been imported: more cost small problems more than they bring."""
+    return threads(1) if "torch" in sys.modules else nullcontext()
 
 
 def deterministic() -> AbstractContextManager[None]:

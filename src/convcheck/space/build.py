@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from convcheck.engines.base import Capabilities
 from convcheck.problem import Map, Problem, same_padding
 from convcheck.space.choose import Chooser
-from convcheck.space.table import BETWEEN, COUNTS, DTYPES_OF, KERNELS, MORE, PLANES, UNEVEN, VECTORS
+from convcheck.space.table import BETWEEN, COUNTS, DTYPES_OF, KERNELS, LONG, MORE, PLANES, UNEVEN, VECTORS
 
 __all__ = ["Builder"]
 
 Sizes = tuple[int, ...]
+#: multiply-adds from which on inputs may be so large as the largest strides and dilations make them
+LARGE = 10_000
 
 
 @dataclass
@@ -63,6 +65,8 @@ class Builder:
         if allowed := self.offered.kernels:
             return tuple(pick([k for k in options if k in allowed] or allowed) for _ in range(ndim))
         sizes = [pick(options) for _ in range(ndim)]
+        if pick((False, True)) and name in ("even", "odd", "small"):
+            sizes = sizes[:1] * ndim
         if name == "mixed":
             axis = self.choose.integer(0, ndim - 1)
             sizes[axis], sizes[axis - 1] = 1, pick((2, 3, 4, 5)) if ndim > 1 else 1
@@ -71,7 +75,8 @@ class Builder:
         return tuple(sizes)
 
     def _per_axis(self, parameter: str, ndim: int) -> Sizes:
-        name, more = self.cls[parameter], self.choose.pick(MORE[: 12 if ndim < 3 else 10])
+        few = ndim == 3 or self.limit < LARGE
+        name, more = self.cls[parameter], self.choose.pick(MORE[: 10 if few else 12])
         if name != "unequal" or ndim == 1:
             return ({"one": 1, "more": more}.get(name, 2),) * ndim
         return self._uneven(UNEVEN[parameter], ndim)
@@ -111,7 +116,7 @@ class Builder:
             ends = [choose.integer(1, 3)] * ndim
         return tuple((p, p) for p in (ends if uneven else [max(ends)] * ndim))
 
-    def _size(self, kernel: Sizes, reach: Sizes, stride: Sizes, padding: Iterable[tuple[int, int]]) -> Sizes:
+    def _size(self, kernel: Sizes, reach: Sizes, stride: Sizes, padding: Sequence[tuple[int, int]]) -> Sizes:
         name, choose, ndim = self.cls["size"], self.choose, len(kernel)
         least = [max(1, r - sum(p)) for r, p in zip(reach, padding, strict=True)]
         if self.cls["kernel"] == "full":
@@ -122,15 +127,20 @@ class Builder:
             tiny = [choose.integer(*PLANES[ndim]) for _ in range(ndim)]
         elif name == "narrow":
             tiny = [max(low, choose.integer(3, 23 if ndim < 3 else 9)) for low in least]
-        elif name == "vector":
-            tiny[special] = choose.pick(VECTORS) + choose.pick((0, -1, 1, 2)) + reach[special] - 1
+        elif name in ("vector", "large"):
+            tiny[special] = self._long(ndim, stride[special], reach[special] - sum(padding[special]))
         elif name == "uneven":
             tiny[special] = choose.integer(24, 70)
         elif name == "unit-axis":
             tiny[special] = 1
-        elif name == "large":
-            tiny[special] = choose.pick((127, 128, 129, 255, 256, 257, 300, 513, 1025, 2049, 4099)[: 10 + (ndim == 1)])
         return tuple(map(max, tiny, least))
+
+    def _long(self, ndim: int, stride: int, least: int) -> int:
+        """Choose the size of a long axis: whole vectors, or nearly so, of outputs or of inputs."""
+        pick, lengths = self.choose.pick, LONG[ndim == 1]
+        count = pick(VECTORS) + pick((0, -1, 1, 2)) if self.cls["size"] == "vector" else pick(lengths)
+        size = (count - 1) * stride + least
+        return pick((size, count)) if size <= lengths[-1] else count
 
     def _widen(self, spatial: Problem) -> Problem:
         """Choose batch, groups, channels and filters of the classes wanted, within the work that is left."""
@@ -146,22 +156,23 @@ class Builder:
             multiplier = choose.pick((2, 3))  # also where it is not wanted: what is simpler must not take fewer choices
             channels, filters = 1, 1 if cls["groups"] == "depthwise" else multiplier
             groups = max(1, min(groups, left // filters))
+            filters = 1 if groups == 1 else filters
         else:
-            channels = self._fitting("channels", max(1, left // groups))
-            most = max(1, left // (groups * channels))
-            square = cls["channels"] == cls["filters"] and channels <= most and choose.pick((False, True))
-            filters = self._fitting("filters", most, channels if square else 0)  # axes that may be mistaken, too
+            channels = self._fitting("channels", self._count("channels"), left // groups)
+            count = self._count("filters")
+            if choose.pick((False, True)) and cls["channels"] == cls["filters"]:  # axes that may be mistaken, too
+                count = channels
+            filters = self._fitting("filters", count, left // (groups * channels))
         batch = choose.pick((2, 3, 4, 5, 2, 3, 4, 9, 17, 33)) if cls["batch"] == "several" else 1
         alike = min(33, max(2, groups * filters))  # as many images as filters: axes that may be mistaken for each other
         batch = choose.pick((batch, batch, alike, choose.integer(2, 33))) if batch > 1 else batch
         batch = max(1, min(batch, left // (groups * channels * filters)))
         return spatial.replace(batch=batch, groups=groups, channels=groups * channels, filters=groups * filters)
 
-    def _fitting(self, parameter: str, most: int, count: int = 0) -> int:
-        """Choose a count of a class that is not too large, in the engine's multiples."""
+    def _fitting(self, parameter: str, count: int, most: int) -> int:
+        """A count that is not too large, in the engine's multiples."""
         multiple = self.offered.multiples[parameter == "filters"]
-        count = -(-(count or self._count(parameter)) // multiple) * multiple
-        return max(multiple, min(count, most // multiple * multiple))
+        return max(multiple, min(-(-count // multiple) * multiple, most // multiple * multiple))
 
     def _count(self, parameter: str) -> int:
         """Choose a count of a class, as often one that engines are known for as any."""

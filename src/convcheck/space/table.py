@@ -19,6 +19,7 @@ __all__ = [
     "GRADIENTS",
     "INTEGERS",
     "KERNELS",
+    "LONG",
     "MORE",
     "NEEDS",
     "PLANES",
@@ -82,7 +83,7 @@ COUNTS: dict[str, tuple[int, ...]] = {
     "odd": (5, 6, 7, 9),
     "vector": (8, 16),
     "around": (10, 11, 12, 13, 15, 17, 31, 33),
-    "wide": (32, 48, 63, 64, 65, 129, 257),
+    "wide": (32, 64, 48, 63, 64, 65, 128, 129, 257),
 }
 
 #: all counts of a class, where it has more than those
@@ -101,7 +102,7 @@ UNEVEN: dict[str, tuple[int, ...]] = {
     "padding": (0, 1, 2, 3, 0, 1, 2, 3, 4, 5),
 }
 
-#: strides and dilations above two, alike on all axes, small ones likelier; the largest would make volumes huge
+#: strides and dilations above two, alike on all axes, small ones likelier; the last two make inputs large
 MORE = (3, 3, 4, 5, 3, 4, 6, 8, 3, 4, 12, 17)
 
 #: sizes of a kernel along an axis, by class; a full one has those of a small one
@@ -137,6 +138,12 @@ WEIGHTS: dict[tuple[str, str], int] = {
 
 #: elements in a vector register, or in several
 VECTORS = (8, 16, 32, 64)
+
+#: lengths of long axes, of problems of several axes and of one
+LONG = (
+    (127, 128, 129, 255, 256, 257, 300, 513, 1025, 2049),
+    (127, 128, 129, 255, 256, 257, 300, 513, 1025, 2049, 4099),
+)
 
 #: gradients are those of floating-point operands, without a bias
 GRADIENTS = {"dtype": ("f32", "f64", "f16", "bf16"), "bias": ("no",)}

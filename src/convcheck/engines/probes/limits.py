@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from convcheck.dtypes import DTYPES
-from convcheck.engines import torch_flaws
+from convcheck.engines import torch_flaws, torch_state
 from convcheck.engines.probes.asking import Asking, on_axes, plain_operands
 from convcheck.errors import UsageError
 from convcheck.problem import Problem
@@ -112,7 +112,8 @@ def settle_work(asking: Asking, problem: Problem, notes: list[str]) -> int:
 
 def _seconds(asking: Asking, problem: Problem) -> float:
     operands = plain_operands(asking.caller.primary, problem)
-    start, spent = time.perf_counter(), time.process_time()
-    asking.call(problem, operands)
-    # other processes must not make a target look slow, nor many threads that work at once
-    return min(time.perf_counter() - start, time.process_time() - spent)
+    with torch_state.one_thread():
+        start, spent = time.perf_counter(), time.process_time()
+        asking.call(problem, operands)
+        # other processes must not make a target look slow, nor many threads that work at once
+        return min(time.perf_counter() - start, time.process_time() - spent)
