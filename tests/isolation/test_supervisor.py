@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
-import threading
 import time
 from types import SimpleNamespace
 
@@ -29,7 +27,7 @@ def worker():
 
 def queued(monkeypatch, *seconds):
     left = iter(seconds)
-    monkeypatch.setattr(supervisor, "_queued", lambda _: next(left))
+    monkeypatch.setattr(supervisor, "queued_seconds", lambda _: next(left))
 
 
 def test_a_call_that_takes_too_long_is_a_hang(worker, monkeypatch):
@@ -65,33 +63,9 @@ def test_an_entry_that_was_being_written_is_no_hang(worker, monkeypatch):
 @pytest.mark.parametrize(("since", "verdict"), [(1.0, "over 1 MiB"), (-1.0, "")])
 def test_memory_is_the_targets_while_it_is_called(worker, monkeypatch, since, verdict):
     worker.ledger = SimpleNamespace(read=lambda: Entry(since * time.monotonic(), 0, "a case"))
-    monkeypatch.setattr(supervisor, "_resident", lambda _: 2 << 20)
+    monkeypatch.setattr(supervisor, "resident_bytes", lambda _: 2 << 20)
     worker.overstepped(Limits(60, 1))
     assert worker._verdict == verdict
-
-
-def test_a_process_that_is_gone_has_queued_for_no_time():
-    assert supervisor._queued(-1) == 0.0
-
-
-def test_what_is_started_deaf_to_interrupts_stays_so_and_who_starts_it_does_not():
-    before = signal.getsignal(signal.SIGINT)
-    with supervisor._deaf_to_interrupts():
-        output = subprocess.check_output(["/bin/sh", "-c", "kill -INT $$; echo alive"], text=True)
-    assert (output, signal.getsignal(signal.SIGINT)) == ("alive\n", before)
-
-
-def test_a_thread_of_its_own_can_start_workers():
-    heard = []
-
-    def start():
-        with supervisor._deaf_to_interrupts():
-            heard.append(signal.getsignal(signal.SIGINT))
-
-    thread = threading.Thread(target=start)
-    thread.start()
-    thread.join()
-    assert heard == [signal.getsignal(signal.SIGINT)]
 
 
 def test_a_program_that_starts_workers_is_not_run_again_in_them(tmp_path):

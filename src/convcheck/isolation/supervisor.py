@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
-from pathlib import Path
-from types import ModuleType
 from typing import Any, Self
 
 import psutil
 
 from convcheck.errors import UsageError
 from convcheck.isolation.ledger import Entry, Ledger
+from convcheck.isolation.processes import (
+    adopt_orphans,
+    deaf_to_interrupts,
+    descendants,
+    ending,
+    environment,
+    is_fork,
+    queued_seconds,
+    resident_bytes,
+    without_main,
+)
 from convcheck.isolation.tasks import work
 
 __all__ = ["Death", "Limits", "Supervisor"]
@@ -32,7 +38,14 @@ TICK = 0.1
 IMPORT_SECONDS = 60.0
 #: seconds, at least, between two calls: a target that damages the heap or leaks a lock hangs what is called next
 BETWEEN_SECONDS = 120.0
-PR_SET_CHILD_SUBREAPER = 36
+#: problems are small, and workers share the cores; where a law asks for threads, they don't wait on a core
+FEW_THREADS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TORCHINDUCTOR_COMPILE_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
 
 
 @dataclass(frozen=True)
@@ -57,17 +70,17 @@ class Supervisor:
     def __init__(self, workers: int, limits: Limits, target: str = "", libraries: Sequence[str] = ()) -> None:
         self.limits = limits
         self._context = multiprocessing.get_context("forkserver")
-        os.environ["CONVCHECK_RUN"] = str(os.getpid())  # marks whatever descends from the fork server
-        _adopt_orphans()
-        for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"):
-            os.environ.setdefault(threads, "1")  # problems are small, and workers share the cores
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # where a law asks for more, threads don't wait on a core
-        # the fork server imports the target once; a worker that dies is replaced by a fork, in milliseconds
-        os.environ["CONVCHECK_LIBRARIES"] = " ".join(libraries)
-        os.environ["CONVCHECK_PRELOAD"] = target
-        os.environ["CONVCHECK_PRELOAD_SECONDS"] = str(_import_seconds(limits))
         self._context.set_forkserver_preload(["convcheck.isolation.preload"])
-        with _deaf_to_interrupts():  # the fork server hears Ctrl-C, too, until it has imported all
+        adopt_orphans()
+        # the fork server imports the target once; a worker that dies is replaced by a fork, in milliseconds
+        settings = {
+            **{name: value for name, value in FEW_THREADS.items() if name not in os.environ},
+            "CONVCHECK_RUN": str(os.getpid()),  # marks whatever descends from the fork server
+            "CONVCHECK_LIBRARIES": " ".join(libraries),
+            "CONVCHECK_PRELOAD": target,
+            "CONVCHECK_PRELOAD_SECONDS": str(_import_seconds(limits)),
+        }
+        with environment(settings), deaf_to_interrupts():  # it hears Ctrl-C, too, until it has imported all
             forkserver.ensure_running()
         self._workers: list[_Worker | None] = [None] * workers
 
@@ -135,9 +148,9 @@ class Supervisor:
         for slot in range(len(self._workers)):
             self._bury(slot)
         for _ in range(3):  # what is orphaned by what is killed becomes ours to reap a moment later
-            for stray in _descendants(os.getpid()):
+            for stray in descendants(os.getpid()):
                 with suppress(psutil.Error, OSError):
-                    if stray.ppid() == os.getpid() and _is_fork(stray):
+                    if stray.ppid() == os.getpid() and is_fork(stray):
                         if stray.status() != psutil.STATUS_ZOMBIE and "CONVCHECK_RUN" in stray.environ():
                             stray.kill()
                         stray.wait(timeout=1)
@@ -154,7 +167,7 @@ class _Worker:
         self.ledger = Ledger()
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(theirs, self.ledger, memory), daemon=False)
-        with _without_main():
+        with without_main():
             self.process.start()
         theirs.close()
         self.ledger.handed_over()
@@ -186,7 +199,7 @@ class _Worker:
         self._late = (entry,) if late else ()
         if late and before == self._late:
             self._verdict = f"no answer in {seconds:g} s"
-        elif called and limits.memory and _resident(self.process.pid) > (limits.memory << 20):
+        elif called and limits.memory and resident_bytes(self.process.pid) > (limits.memory << 20):
             self._verdict = f"over {_mebibytes(limits.memory)}"
         if self._verdict:
             self.kill()
@@ -202,8 +215,8 @@ class _Worker:
     def _taken(self, since: float) -> float:
         """Seconds that something has taken, without those for which others had the processors."""
         if self._call[0] != since:
-            self._call = since, _queued(self.process.pid)
-        return time.monotonic() - since - (_queued(self.process.pid) - self._call[1])
+            self._call = since, queued_seconds(self.process.pid)
+        return time.monotonic() - since - (queued_seconds(self.process.pid) - self._call[1])
 
     def answer(self) -> tuple[str, Any]:
         """Return ("done" | "failed", value), or ("died", Death)."""
@@ -217,11 +230,11 @@ class _Worker:
             self.kill()
         entry = self.ledger.read()
         full = f"over {_mebibytes(self._memory)}" if entry is not None and entry.full else ""
-        return "died", Death(self._verdict or full or _ending(self.process.exitcode), entry)
+        return "died", Death(self._verdict or full or ending(self.process.exitcode), entry)
 
     def kill(self) -> None:
         """Kill the worker's session, and whatever it started outside of it; what comes to us as an orphan is reaped."""
-        started = _descendants(self.process.pid)
+        started = descendants(self.process.pid)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
@@ -239,18 +252,6 @@ class _Worker:
         self.ledger.remove()
 
 
-def _ending(status: int | None) -> str:
-    """How a process ended, in words, from its exit status (negative: the number of a signal)."""
-    if status is None:
-        return "does not end"
-    if status >= 0:
-        return f"ended itself with status {status}"
-    try:
-        return f"crashed: {signal.Signals(-status).name}"
-    except ValueError:
-        return f"crashed: signal {-status}"
-
-
 def _import_seconds(limits: Limits) -> float:
     return max(limits.seconds, IMPORT_SECONDS)
 
@@ -264,64 +265,8 @@ def _end_of_fork_server(seconds: float) -> str:
             return f": no answer in {seconds:g} s"
         if ended is not None:
             exited = ended.si_code == os.CLD_EXITED
-            return f": {_ending(ended.si_status if exited else -ended.si_status)}"
+            return f": {ending(ended.si_status if exited else -ended.si_status)}"
     return ""
-
-
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Let a process that is started meanwhile ignore Ctrl-C for good; this one does while it lasts."""
-    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """Let a process start without running the main module, which multiprocessing would: no task is of that module."""
-    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of processes that a worker leaves behind, so that they can be found (Linux, prctl(2))."""
-    with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _is_fork(process: Any) -> bool:
-    """Whether a process was forked by a worker, and is not the fork server or the resource tracker themselves."""
-    return bool(os.getsid(process.pid) != os.getsid(0))
-
-
-def _descendants(pid: int) -> list[Any]:
-    try:
-        return list(psutil.Process(pid).children(recursive=True))
-    except psutil.Error:
-        return []
-
-
-def _queued(pid: int) -> float:
-    """Seconds for which a process has been ready to run, and others ran (Linux, schedstat; 0 elsewhere)."""
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) * 1e-9
-    except (OSError, ValueError, IndexError):
-        return 0.0
-
-
-def _resident(pid: int) -> int:
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return 0
 
 
 def _mebibytes(amount: int) -> str:
