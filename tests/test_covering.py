@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convcheck.covering import combinations_of, possible_combinations, reached, rows
-from convcheck.engines.base import FEATURES, Capabilities
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.laws import LAWS
 from convcheck.problem import Map
 from convcheck.space import CLASSES, Space, impossible

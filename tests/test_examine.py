@@ -12,7 +12,8 @@ import pytest
 
 from convcheck.cases import Case
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.examine import examine, run_slice
 from convcheck.laws import BY_NAME
 from convcheck.plan import PROFILES, Slice

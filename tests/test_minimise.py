@@ -9,7 +9,8 @@ import pytest
 
 from convcheck import minimise as module
 from convcheck.cases import Case
-from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.minimise import REPETITIONS, minimise, until, words_for
 from convcheck.operands import Operands
 from convcheck.problem import Map

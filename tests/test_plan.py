@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from convcheck.covering import rows
-from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.errors import UsageError
 from convcheck.laws import BY_NAME, LAWS
 from convcheck.plan import CHUNK, PROFILES, Profile, Slice, cases_of, profile_named, select, slices

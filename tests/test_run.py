@@ -8,7 +8,8 @@ import pytest
 from convcheck import Case, verify
 from convcheck.bounds import Numerics
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.errors import UsageError
 from convcheck.laws import LAWS
 from convcheck.plan import PROFILES, Profile

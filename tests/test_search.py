@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from convcheck.claim import Verdict
-from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.plan import Slice
 from convcheck.problem import Map
 from convcheck.search import search

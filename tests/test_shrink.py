@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from convcheck.cases import Case
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.examine import examine
 from convcheck.laws import BY_NAME
 from convcheck.problem import Map

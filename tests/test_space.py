@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import FEATURES, Capabilities
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.laws import BY_NAME
 from convcheck.problem import Map, Problem
 from convcheck.space import CLASSES, NEEDS, Space, classify, impossible, network_layers, seeded

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from convcheck.bounds import is_exact
 from convcheck.cases import RECIPES, Case, choose_fills
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.laws import LAWS
 from convcheck.operands import Fill
 from convcheck.problem import Map, Problem

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from convcheck.cases import Case, choose_fills
 from convcheck.covering import Row, rows
-from convcheck.engines.base import Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import Capabilities
 from convcheck.errors import UsageError
 from convcheck.laws import BY_NAME, LAWS
 from convcheck.laws.law import MINUTES, SECONDS, Law

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from convcheck.bounds import Numerics
 from convcheck.cases import Case, choose_fills
-from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.laws.law import Law
 from convcheck.operands import Operands, make
 from convcheck.problem import Map, Problem
@@ -56,7 +57,7 @@ def problems(
     dtypes
         Names from `convcheck.dtypes`.
     features
-        What may occur beyond one image, channel and filter: names from `convcheck.engines.base.FEATURES`.
+        What may occur beyond one image, channel and filter: names from `convcheck.engines.capabilities.FEATURES`.
     needs
         Classes of `convcheck.space.CLASSES` to which parameters are restricted, as ``{"stride": ("two",)}``.
     work_limit

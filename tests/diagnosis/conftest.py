@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.problem import Map
 
 

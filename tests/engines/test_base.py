@@ -10,7 +10,8 @@ import pytest
 
 from convcheck.bounds import Numerics
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import FEATURES, Capabilities, Conv, Engine
+from convcheck.engines.base import Conv, Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.errors import MisshapenError, TargetRaisedError, UnsupportedError
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from convcheck.engines import engine_of
-from convcheck.engines.base import Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import Capabilities
 from convcheck.engines.target import load
 from convcheck.errors import UsageError
 

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, assume, given, settings
 
 from convcheck.cases import Case
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.examine import examine
 from convcheck.laws.definition import _scipy_window
 from convcheck.operands import Fill

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convcheck.engines.base import FEATURES
+from convcheck.engines.capabilities import FEATURES
 from convcheck.errors import ShapeError
 from convcheck.laws.invalid import invalid_calls
 from convcheck.operands import Fill, Operands, make

@@ -15,7 +15,8 @@ import scipy.fft
 from convcheck.bounds import Numerics
 from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.engines.modes import Mode
 from convcheck.examine import examine
 from convcheck.laws import (

@@ -8,7 +8,8 @@ import pytest
 from convcheck.bounds import Numerics
 from convcheck.cases import Case
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.examine import examine
 from convcheck.problem import Map
 from convcheck.reference.maps import contract, taps

@@ -7,7 +7,8 @@ import pytest
 
 from convcheck.claim import judge
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import FEATURES, Capabilities, Conv, Engine
+from convcheck.engines.base import Conv, Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.engines.modes import Mode
 from convcheck.errors import TargetRaisedError, UnsupportedError
 from convcheck.laws import BY_NAME, modes

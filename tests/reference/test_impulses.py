@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from convcheck.bounds import Numerics
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import FEATURES, Capabilities, Conv, Engine
+from convcheck.engines.base import Conv, Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.errors import UnsupportedError
 from convcheck.problem import Map, Problem
 from convcheck.reference.impulses import certify, impulse_call

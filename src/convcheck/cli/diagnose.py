@@ -12,7 +12,7 @@ from convcheck.cli.options import engine_options, isolation_of, isolation_option
 
 if TYPE_CHECKING:
     from convcheck.diagnosis import Diagnosis
-    from convcheck.engines.base import Capabilities
+    from convcheck.engines.capabilities import Capabilities
     from convcheck.problem import Map, Problem
 
     Find = Callable[[Problem, Map], Diagnosis]

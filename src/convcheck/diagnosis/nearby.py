@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from convcheck.engines.base import Capabilities
+from convcheck.engines.capabilities import Capabilities
 from convcheck.problem import Problem, Sizes
 
 __all__ = ["enlarged", "templates"]

@@ -84,34 +84,40 @@ def read_signature(
     if len(fixed) < arrays and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         manner = " by position" if len(parameters) >= arrays else ""
         raise UsageError(f"{label} takes {_list(parameters)}: {what}{manner}")
-    names: dict[str, str] = {}
-    defaults: dict[str, Any] = {}
-    positional: list[tuple[str, Any]] = []
+    spoken: dict[str, inspect.Parameter] = {}
     unknown: list[str] = []
-    buffer = ""
     for parameter in (p for p in parameters if p not in fixed[:arrays]):
-        role = next((r for r, aliases in ALIASES.items() if parameter.name.lower() in aliases), None)
-        if arrays == 2 and parameter.name == "out":
-            role, buffer = "out", "required" if parameter.default is parameter.empty else "optional"
-        if role is not None:
-            names[role], defaults[role] = parameter.name, parameter.default
-            if parameter.kind is parameter.POSITIONAL_ONLY:
-                positional.append((role, parameter.default))
-        elif parameter.default is parameter.empty and parameter.kind in (
-            parameter.POSITIONAL_ONLY,
-            parameter.POSITIONAL_OR_KEYWORD,
-            parameter.KEYWORD_ONLY,
-        ):
-            raise UsageError(
-                f"{label} needs an argument {parameter.name!r}, which is none of {', '.join(ALIASES)};"
-                " wrap it in a function that fixes it"
-            )
+        if role := _role(parameter, arrays):
+            spoken[role] = parameter
         elif parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             unknown.append(parameter.name)
-    told = any(not _says_nothing(role, value) for role, value in defaults.items() if role not in ("bias", "out"))
-    needs_bias = defaults.get("bias") is inspect.Parameter.empty
-    arrays_named = tuple(p.name for p in fixed[:arrays]) or ("x", "w")
-    return Signature(arrays_named, names, tuple(positional), buffer, told, needs_bias, tuple(unknown))
+            _must_have_default(parameter, label)
+    told = any(not _says_nothing(role, p.default) for role, p in spoken.items() if role not in ("bias", "out"))
+    required = {role for role, p in spoken.items() if p.default is p.empty}
+    return Signature(
+        arrays=tuple(p.name for p in fixed[:arrays]) or ("x", "w"),
+        names={role: p.name for role, p in spoken.items()},
+        positional=tuple((role, p.default) for role, p in spoken.items() if p.kind is p.POSITIONAL_ONLY),
+        buffer=("required" if "out" in required else "optional") if "out" in spoken else "",
+        told=told,
+        needs_bias="bias" in required,
+        unknown=tuple(unknown),
+    )
+
+
+def _role(parameter: inspect.Parameter, arrays: int) -> str | None:
+    """What a parameter says of a convolution, by its name."""
+    if arrays == 2 and parameter.name == "out":
+        return "out"
+    return next((role for role, aliases in ALIASES.items() if parameter.name.lower() in aliases), None)
+
+
+def _must_have_default(parameter: inspect.Parameter, label: str) -> None:
+    if parameter.default is parameter.empty:
+        raise UsageError(
+            f"{label} needs an argument {parameter.name!r}, which is none of {', '.join(ALIASES)};"
+            " wrap it in a function that fixes it"
+        )
 
 
 def _says_nothing(role: str, default: Any) -> bool:

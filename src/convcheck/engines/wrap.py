@@ -13,8 +13,9 @@ from convcheck.dtypes import DTYPES
 from convcheck.engines import torch_flaws
 from convcheck.engines.arrays import kind_named
 from convcheck.engines.backward import read_backward
-from convcheck.engines.base import Capabilities, Engine
+from convcheck.engines.base import Engine
 from convcheck.engines.caller import STYLES, Caller
+from convcheck.engines.capabilities import Capabilities
 from convcheck.engines.derivatives import Derivatives, apply_of
 from convcheck.engines.facts import Facts, Wanted, Watch
 from convcheck.engines.layers import Layers, is_layer_class, layers_of

@@ -13,7 +13,8 @@ import numpy as np
 from convcheck.backend import Job
 from convcheck.cases import Case
 from convcheck.diagnosis import Diagnosis
-from convcheck.engines.base import Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import Capabilities
 from convcheck.engines.probes.derivatives import GRADIENT_PROBE
 from convcheck.errors import UnsupportedError, UsageError
 from convcheck.isolation.supervisor import Death, Limits, Supervisor

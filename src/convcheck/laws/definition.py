@@ -12,7 +12,8 @@ import numpy as np
 from convcheck.bounds import expect
 from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import Capabilities, Conv
+from convcheck.engines.base import Conv
+from convcheck.engines.capabilities import Capabilities
 from convcheck.errors import UnsupportedError
 from convcheck.laws.arrangement import pad, stuff, subsample, wide_number
 from convcheck.laws.law import ALL_MAPS, OWN_MAPS, SECONDS, Law, floating, inexact

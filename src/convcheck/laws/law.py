@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import Capabilities, Conv, Engine
+from convcheck.engines.base import Conv, Engine
+from convcheck.engines.capabilities import Capabilities
 from convcheck.engines.derivatives import offers_of
 from convcheck.engines.modes import CLAIMS
 from convcheck.operands import Operands

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from convcheck.dtypes import REAL
-from convcheck.engines.base import FEATURES, Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.operands import Operands
 from convcheck.problem import Map
 from convcheck.selftest.base import BASE

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from convcheck.bounds import Numerics
-from convcheck.engines.base import FEATURES
+from convcheck.engines.capabilities import FEATURES
 from convcheck.engines.facts import Facts
 from convcheck.problem import Problem
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from convcheck.cases import Case
-from convcheck.engines.base import Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import Capabilities
 from convcheck.examine import examine
 from convcheck.laws import BY_NAME, LAWS
 from convcheck.laws.law import MINUTES

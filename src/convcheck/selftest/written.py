@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any
 
 from convcheck.engines import torch_state
-from convcheck.engines.base import Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import Capabilities
 from convcheck.engines.derivatives import Derivatives
 from convcheck.engines.wrap import wrap
 from convcheck.problem import Map

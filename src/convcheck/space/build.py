@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from convcheck.engines.base import Capabilities
+from convcheck.engines.capabilities import Capabilities
 from convcheck.problem import Map, Problem, same_padding
 from convcheck.space.choose import Chooser
 from convcheck.space.table import BETWEEN, COUNTS, DTYPES_OF, KERNELS, LONG, MORE, PLANES, UNEVEN, VECTORS

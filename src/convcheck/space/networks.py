@@ -6,7 +6,7 @@ from functools import cache
 from itertools import cycle
 
 from convcheck.dtypes import DTYPES
-from convcheck.engines.base import Capabilities
+from convcheck.engines.capabilities import Capabilities
 from convcheck.problem import Map, Problem
 from convcheck.space.choose import Chooser
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, Self
 
-from convcheck.engines.base import Capabilities
+from convcheck.engines.capabilities import Capabilities
 from convcheck.problem import Map, Problem
 from convcheck.space.build import Builder
 from convcheck.space.choose import Chooser

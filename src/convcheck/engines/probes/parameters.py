@@ -25,7 +25,7 @@ _NUMBERS = ("tuple", "int", "pairs", "flat")
 
 
 def settle_parameters(asking: Asking, problem: Problem) -> tuple[Asking, frozenset[str]]:
-    """Return how the target is asked from now on, and its features (`convcheck.engines.base.FEATURES`)."""
+    """Return how the target is asked from now on, and its features (`convcheck.engines.capabilities.FEATURES`)."""
     named = asking.caller.signature.names
     features = {name for name in _STEPS if name in named}
     asking = _settle_together(asking, problem)

@@ -12,7 +12,8 @@ import numpy as np
 import scipy.signal
 import scipy.sparse
 
-from convcheck.engines.base import Capabilities, Engine
+from convcheck.engines.base import Engine
+from convcheck.engines.capabilities import Capabilities
 from convcheck.operands import Operands
 from convcheck.problem import Map
 from convcheck.selftest.base import BASE, accumulator, positions

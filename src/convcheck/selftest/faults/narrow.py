@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from convcheck.engines.base import Capabilities
+from convcheck.engines.capabilities import Capabilities
 from convcheck.selftest.base import BASE
 from convcheck.selftest.fault import Fault, plant, plant_apply
 from convcheck.selftest.faults import (
