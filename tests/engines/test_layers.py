@@ -204,6 +204,13 @@ class ThirdCallWrong(nn.Conv2d):
         return super().forward(x + (self.calls > 2))
 
 
+class BiasLostAlone(nn.Conv2d):
+    """Of an image without a batch, the bias is forgotten."""
+
+    def forward(self, x):
+        return self._conv_forward(x, self.weight, None if x.ndim == 3 else self.bias)
+
+
 class StrideLost(nn.Conv2d):
     """The stride has no effect."""
 
@@ -231,6 +238,7 @@ class ExchangedWhenLoaded(nn.Conv2d):
         (InTrainingAlone, "layer-calls-agree"),
         (FirstWeightKept, "layer-calls-agree"),
         (ThirdCallWrong, "layer-calls-agree"),
+        (BiasLostAlone, "layer-calls-agree"),
         (StrideLost, "stride-subsamples"),
     ],
     ids=lambda value: getattr(value, "__name__", value),

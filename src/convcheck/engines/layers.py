@@ -84,11 +84,12 @@ class Layers:
         return layer
 
     def modes_of(self, caller: Caller) -> Modes:
-        """Other ways to call a layer: with each mode of padding, its state loaded, and not for the first time."""
+        """Other ways to call a layer: with each mode of padding, its state loaded, again, on one image alone."""
+        from torch.nn.modules.conv import _ConvNd
 
-        def mode(name: str, function: Callable[..., Any]) -> Mode:
+        def mode(name: str, function: Callable[..., Any], *, must: bool = True) -> Mode:
             other = replace(caller, function=function)
-            return Mode(name, lambda _, problem, operands: other.on_numpy(problem, operands), (caller.primary,))
+            return Mode(name, lambda _, problem, operands: other.on_numpy(problem, operands), (caller.primary,), must)
 
         padded = tuple(mode(name, partial(self, **{self.names["padding_mode"]: name})) for name in self.modes)
         calls = tuple(
@@ -98,6 +99,8 @@ class Layers:
             for name in ("training", "eval")
             for changed in (False, True)
         )
+        if issubclass(self.cls, _ConvNd):  # of other layers, nobody promised it
+            calls += (mode("on one image without a batch", self.unbatched, must=False),)
         return {"state": (mode("reloaded", self.reloaded),), "calls": calls} | ({"padding": padded} if padded else {})
 
     def __call__(self, x: Any, w: Any, **given: Any) -> Any:
@@ -138,6 +141,12 @@ class Layers:
                 places[name].copy_(value)
             layer.train(not evaluates)
             return [layer(x) for _ in range(3)][-1]
+
+    def unbatched(self, x: Any, w: Any, **given: Any) -> Any:
+        """Call a layer on an image that is alone, without the axis of images."""
+        if len(x) != 1:
+            raise NotImplementedError("several images need a batch")
+        return self(x[0], w, **given)[None]
 
     def build(self, x: Any, w: Any, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Construct a layer that takes x and w, and the values of its weight and of its bias by their names in it.

@@ -45,7 +45,10 @@ def compiled_agrees(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 
 def layer_calls_agree(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """The third call of a layer = its first, in training and in eval mode, also if its weight has changed in place."""
+    """The third call of a layer = its first, in training and in eval mode, also if its weight has changed in place.
+
+    So is a call on one image without the axis of images, which layers of torch take.
+    """
     return _agree(conv, problem, operands, "calls")
 
 
