@@ -28,17 +28,17 @@ class Derivatives:
     ``vjp(problem, values, wanted)`` returns its gradients by the roles ``wanted`` (vector-Jacobian products); the
     result's own role among them stands for the result, as it was computed to be differentiated. ``roles`` are those
     by which there are gradients. ``second(problem, values, by, direction, wanted)`` returns the gradients, by the
-    roles ``wanted``, of the inner product of the gradient by ``by`` with a direction. ``accumulate(problem, calls,
-    by, start)`` returns what ``start``, the gradient that one operand has already, becomes once several calls that
-    share the operand have been made, and then gone back through in turn. ``retained`` is ``vjp``, by which a call is
-    gone back through a second time.
+    roles ``wanted``, of the inner product of the gradient by ``by`` with a direction. ``accumulate(calls, by, start)``
+    returns what ``start``, the gradient that one operand has already, becomes once several calls that share the
+    operand, each of a problem and values, have been made, and then gone back through in turn. ``retained`` is ``vjp``,
+    by which a call is gone back through a second time.
     """
 
     how: str
     vjp: Callable[[Problem, Values, Roles], tuple[Array, ...]]
     roles: Roles = ("x", "w", "y")
     second: Callable[[Problem, Values, str, Array, Roles], tuple[Array, ...]] | None = None
-    accumulate: Callable[[Problem, Sequence[Values], str, Array], Array] | None = None
+    accumulate: Callable[[Sequence[tuple[Problem, Values]], str, Array], Array] | None = None
     retained: Callable[[Problem, Values, Roles], tuple[Array, ...]] | None = None
 
     def timed(self, timed: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Self:

@@ -49,13 +49,14 @@ class Differentiated:
         found = self._called(problem, lambda: call(problem, self._presented(values), by, along, asked))
         return self._shaped(problem, dict(zip(asked, found, strict=True)))
 
-    def accumulated(self, problem: Problem, calls: Sequence[Values], by: str, start: Array) -> Array:
+    def accumulated(self, calls: Sequence[tuple[Problem, Values]], by: str, start: Array) -> Array:
         """Return what a gradient becomes in the course of several calls that share an operand."""
         call = self.derivatives.accumulate
         assert call is not None  # noqa: S101 - what a law needs, it says
-        given = [self._presented(values) for values in calls]
+        given = [(problem, self._presented(values)) for problem, values in calls]
         had = self._presented({by: start})[by]
-        found = self._called(problem, lambda: call(problem, given, by, had))
+        problem = calls[0][0]
+        found = self._called(problem, lambda: call(given, by, had))
         return self._shaped(problem, {by: found})[by]
 
     def _called(self, problem: Problem, call: Any) -> Any:

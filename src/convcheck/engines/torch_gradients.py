@@ -50,11 +50,11 @@ def by_autograd(caller: Caller) -> Derivatives:
         inputs = [native[role] for role in wanted]
         return tuple(map(to_numpy, _differentiated(gradient, inputs, to_native(direction), or_zero=by == primary.bias)))
 
-    def accumulate(problem: Problem, calls: Sequence[Values], by: str, start: Array) -> Array:
-        leaf = to_native(calls[0][by]).requires_grad_()
+    def accumulate(calls: Sequence[tuple[Problem, Values]], by: str, start: Array) -> Array:
+        leaf = to_native(calls[0][1][by]).requires_grad_()
         leaf.grad = to_native(start.copy())
-        given = [{role: to_native(array) for role, array in values.items()} | {by: leaf} for values in calls]
-        results = [call(problem, native) for native in given]
+        given = [{role: to_native(array) for role, array in values.items()} | {by: leaf} for _, values in calls]
+        results = [call(problem, native) for (problem, _), native in zip(calls, given, strict=True)]
         for result, native in zip(results, given, strict=True):
             result.backward(native[primary.result])
         accumulated: Array = to_numpy(leaf.grad)

@@ -199,21 +199,34 @@ def _second_by_bias(conv: Conv, problem: Problem, operands: Operands) -> tuple[A
 def gradients_accumulate(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """An operand of two calls gets the gradients of both, added to the gradient that it had.
 
-    Both calls are made before either is gone back through, as where a layer is used twice.
+    Both calls are made before either is gone back through, as where a layer is used twice; the second has other
+    parameters where it can.
     """
-    by = conv.map.result
+    by, other = conv.map.result, _beside(conv, problem)
     values = filled(conv.map, problem, operands)
-    others = {role: np.ascontiguousarray(np.flip(array)) for role, array in values.items()}
-    calls = [values, others | {by: values[by]}]
+    fresh = {role: make(other, role, Fill("dense", 3, seed=1)) for role in values}
+    calls = [(problem, values), (other, fresh | {by: values[by]})]
     start = np.ascontiguousarray(np.flip(values[by]))
-    got = Differentiated(conv).accumulated(problem, calls, by, start)
-    given = [Operands(*(call[role] for role in conv.map.roles)) for call in calls]
-    exact = [expect(conv.map, problem, each, conv.numerics).value for each in given]
-    total = wide(start) + sum(wide(value) for value in exact)
-    slack = sum(_stored_slack(conv, problem, each) for each in given)
+    got = Differentiated(conv).accumulated(calls, by, start)
+    given = [(p, Operands(*(each[role] for role in conv.map.roles))) for p, each in calls]
+    total = wide(start) + sum(wide(expect(conv.map, p, each, conv.numerics).value) for p, each in given)
+    slack = sum(_stored_slack(conv, p, each) for p, each in given)
     # added up in the operands' own type
     slack = slack + 3 * DTYPES[problem.dtype].unit_roundoff * np.abs(total) * (np.max(slack) > 0)
     return Claim(got, conv.stored(total, problem, slack), slack)
+
+
+def _beside(conv: Conv, problem: Problem) -> Problem:
+    """Return a problem with operands of the same shapes and other parameters, where the engine takes one."""
+    changes: tuple[dict[str, Any], ...] = (
+        {"stride": tuple(1 if s > 1 else 2 for s in problem.stride)},
+        {"padding": tuple((low + 1, high + 1) for low, high in problem.padding), "same": False},
+        {"dilation": tuple(1 if d > 1 else 2 for d in problem.dilation)},
+    )
+    several = (problem.replace(**change) for change in changes)
+    taken = (p for p in several if p.is_valid and not conv.engine.capabilities.admits(p))
+    forward = conv.engine.capabilities.primary is Map.FORWARD  # of a transposed one, other parameters make another x
+    return next(taken, problem) if forward else problem
 
 
 def learns_kernel(conv: Conv, problem: Problem, operands: Operands) -> Claim:

@@ -37,9 +37,9 @@ def by_maps(apply: Apply) -> Derivatives:
         moved = {**values, by: direction}
         return tuple(np.zeros_like(values[by]) if role == by else at(role, problem, moved) for role in wanted)
 
-    def accumulate(problem: Problem, calls: Sequence[Values], by: str, start: Array) -> Array:
+    def accumulate(calls: Sequence[tuple[Problem, Values]], by: str, start: Array) -> Array:
         total = start.astype(np.float64)
-        for values in calls:
+        for problem, values in calls:
             total = total + at(by, problem, values)
         return total.astype(start.dtype)
 
