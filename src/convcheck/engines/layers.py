@@ -101,7 +101,8 @@ class Layers:
         )
         if issubclass(self.cls, _ConvNd):  # of other layers, nobody promised it
             calls += (mode("on one image without a batch", self.unbatched, must=False),)
-        return {"state": (mode("reloaded", self.reloaded),), "calls": calls} | ({"padding": padded} if padded else {})
+        states = (mode("reloaded", self.reloaded), mode("reloaded after a call", partial(self.reloaded, used=True)))
+        return {"state": states, "calls": calls} | ({"padding": padded} if padded else {})
 
     def __call__(self, x: Any, w: Any, **given: Any) -> Any:
         """Construct a layer, put w and the bias in the place of its own, and call it: gradients arrive at both."""
@@ -110,8 +111,8 @@ class Layers:
         layer, state = self.build(x, w, given)
         return torch.func.functional_call(layer, state, (x,))
 
-    def reloaded(self, x: Any, w: Any, **given: Any) -> Any:
-        """Call a layer that was loaded with the state of one that has w and the bias."""
+    def reloaded(self, x: Any, w: Any, *, used: bool = False, **given: Any) -> Any:
+        """Call a layer that was loaded with the state of one that has w and the bias; ``used``: not its first call."""
         import torch
 
         (saved, state), (loaded, _) = (self.build(x, w, given) for _ in range(2))
@@ -119,6 +120,8 @@ class Layers:
         with torch.no_grad():
             for name, value in state.items():
                 places[name].copy_(value)
+            if used:
+                loaded.eval()(x)
             loaded.load_state_dict(saved.state_dict())
             return loaded(x)
 

@@ -93,12 +93,6 @@ def layout_free(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     return Claim(conv(problem, *operands), conv(problem, *plain), 2 * conv.slack(problem, plain))
 
 
-def state_dict_round_trips(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """A layer that was loaded with the state_dict of another computes what that one does."""
-    plain, (mode,) = conv(problem, *operands), conv.modes("state")
-    return Claim(conv.within(mode, problem, operands), plain, 2 * conv.slack(problem, operands))
-
-
 def rejects_invalid(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """What is no convolution raises an exception (or, if nothing fits, is empty): never a value, a crash or a hang."""
     rejected: list[str] = []
@@ -142,7 +136,6 @@ LAWS = (
     Law(output_owned, CHAPTER, maps=ALL_MAPS, fills="tiny"),
     Law(leaves_no_trace, CHAPTER, maps=ALL_MAPS, work=10_000, few=24, beside_values=True),
     Law(layout_free, CHAPTER, maps=ALL_MAPS, fills="layouts"),
-    Law(state_dict_round_trips, CHAPTER, maps=OWN_MAPS, own=True, modes="state"),
     Law(rejects_invalid, CHAPTER, maps=OWN_MAPS, own=True, needs={"size": ("tiny",)}, work=20_000, beside_values=True),
     Law(survives, CHAPTER, maps=ALL_MAPS, fills="layouts", valueless=True),
     Law(empty_batch, CHAPTER, maps=ALL_MAPS, needs={"batch": ("several",)}, work=20_000, valueless=True),

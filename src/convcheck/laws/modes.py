@@ -52,6 +52,11 @@ def layer_calls_agree(conv: Conv, problem: Problem, operands: Operands) -> Claim
     return _agree(conv, problem, operands, "calls")
 
 
+def state_dict_round_trips(conv: Conv, problem: Problem, operands: Operands) -> Claim:
+    """A layer that is loaded with the state_dict of another computes what that one does, also after it was called."""
+    return _agree(conv, problem, operands, "state")
+
+
 def autocast_agrees(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """Under autocast, |f(x, w, b) - y| is within what rounding operands, products and sums to bfloat16 may do."""
     narrow = {problem.dtype: "bf16"}
@@ -139,6 +144,7 @@ LAWS = (
     Law(modes_agree, CHAPTER, maps=ALL_MAPS, modes="values", work=5_000),
     Law(thread_count_free, CHAPTER, maps=ALL_MAPS, modes="threads", few=8, work=20_000),
     Law(layer_calls_agree, CHAPTER, maps=OWN_MAPS, own=True, modes="calls", few=24, work=5_000),
+    Law(state_dict_round_trips, CHAPTER, maps=OWN_MAPS, own=True, modes="state"),
     Law(
         autocast_agrees,
         CHAPTER,
