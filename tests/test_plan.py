@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from convcheck.covering import rows
@@ -11,9 +13,10 @@ from convcheck.errors import UsageError
 from convcheck.laws import BY_NAME, LAWS
 from convcheck.plan import CHUNK, PROFILES, Profile, Slice, cases_of, profile_named, select, slices
 from convcheck.problem import Map
-from convcheck.space import Space, network_layers
+from convcheck.space import Space, geometries, network_layers
 
 FULL = Engine("full", Capabilities((1, 2, 3), ("f32", "i32"), frozenset(FEATURES), tuple(Map), 1_000), lambda *_: None)
+ROOMY = FULL.replace(capabilities=replace(FULL.capabilities, work_limit=100_000))
 BARE = Engine("bare", Capabilities((1,), ("f32",)), lambda *_: None)
 SMOKE, GATE = PROFILES["smoke"], PROFILES["gate"]
 
@@ -158,17 +161,36 @@ def test_only_a_nightly_run_sweeps_every_law_over_triples(profile, longer):
     assert (counts["mirrors"] > 300, counts["definition"] > 300) == (longer, True)
 
 
-def test_layers_of_networks_are_the_same_for_every_seed_but_for_their_operands_and_sizes():
+def geometry(problem):
+    """What layers keep of a network: kernel, stride, padding and dilation, whichever axis is the first."""
+    axes = tuple(zip(problem.kernel, problem.stride, problem.padding, problem.dilation, strict=True))
+    return problem.dtype, problem.channels, problem.filters, min(axes, axes[::-1])
+
+
+def test_layers_of_networks_are_the_same_for_every_seed_but_for_operands_sizes_bias_and_the_order_of_axes():
     law = BY_NAME["definition"]
-    parts = [p for p in slices(FULL, (law,), SMOKE) if p.stream == "networks"]
-    lines = [[case for part in parts for case in cases_of(FULL, part, SMOKE, seed)] for seed in (0, 1)]
-    whole = network_layers(FULL.capabilities, Map.FORWARD, min(law.work, FULL.capabilities.work_limit))
+    parts = [p for p in slices(ROOMY, (law,), SMOKE) if p.stream == "networks"]
+    lines = [[case for part in parts for case in cases_of(ROOMY, part, SMOKE, seed)] for seed in (0, 1)]
+    whole = network_layers(ROOMY.capabilities, Map.FORWARD, min(law.work, ROOMY.capabilities.work_limit))
     for cases in lines:
         given = [case.problem for case in cases if case.map is Map.FORWARD]
-        assert [p.replace(size=layer.size) for p, layer in zip(given, whole, strict=True)] == list(whole)
-        more = [s - t for p, q in zip(given, whole, strict=True) for s, t in zip(p.size, q.size, strict=True)]
-        assert (min(more), max(more) in (1, 2, 3)) == (0, True)
+        assert list(map(geometry, given)) == list(map(geometry, whole))
+        assert {p.bias for p in given} == {False, True}
+        more = [sum(p.size) - sum(q.size) for p, q in zip(given, whole, strict=True)]
+        assert (min(more), max(more) <= 9) == (0, True)
     assert [case.problem for case in lines[0]] != [case.problem for case in lines[1]]
+
+
+def test_every_third_free_choice_of_the_definition_has_the_geometry_of_a_layer():
+    (part, *_) = [p for p in slices(FULL, laws("definition"), GATE) if p.stream == "random"]
+    known = {(p.kernel, p.stride, p.padding, p.dilation) for p in geometries(FULL.capabilities)}
+    problems = [case.problem for case in cases_of(FULL, part, GATE, 0)][2::3]
+    assert all((p.kernel, p.stride, p.padding, p.dilation) in known for p in problems)
+
+
+def test_geometries_of_layers_come_with_their_axes_in_reverse():
+    kernels = {p.kernel for p in geometries(FULL.capabilities)}
+    assert {(1, 7), (7, 1), (3, 3), (7, 7)} <= kernels
 
 
 def test_a_scope_lists_every_small_problem_once():

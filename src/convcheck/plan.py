@@ -15,7 +15,7 @@ from convcheck.errors import UsageError
 from convcheck.laws import BY_NAME, LAWS
 from convcheck.laws.law import MINUTES, SECONDS, Law
 from convcheck.problem import Map, Problem
-from convcheck.space import Chooser, Space, network_layers, resized, seeded
+from convcheck.space import Chooser, Space, geometries, network_layers, seeded, varied
 
 __all__ = ["PROFILES", "Profile", "Slice", "cases_of", "profile_named", "slices"]
 
@@ -179,15 +179,23 @@ def cases_of(engine: Engine, part: Slice, profile: Profile, seed: int) -> Iterat
             yield _filled(seeded(0), engine, law, part.map, problem, 0)
         return
     space = Space.of(engine.capabilities, law, part.map)
-    layers = _networks(engine, law, part.map) if part.stream == "networks" else ()
     for index in range(part.start, part.stop):
         choose = seeded(f"{seed}/{part.law}/{part.map}/{part.stream}/{index}")
-        if layers:  # no zero and no rounding hides a term of a layer, of which there is one case only
-            layer = resized(choose, layers[index], engine.capabilities, _work(engine, law))
-            yield _filled(choose, engine, law, part.map, layer, index, "strict")
-        else:
-            problem = space.build(choose, part.rows[index - part.start] if part.rows else None)
-            yield _filled(choose, engine, law, part.map, problem, index)
+        problem = _problem(choose, engine, space, part, index)
+        # no zero and no rounding hides a term of a layer, of which there is one case only
+        yield _filled(choose, engine, law, part.map, problem, index, "strict" if part.stream == "networks" else "")
+
+
+def _problem(choose: Chooser, engine: Engine, space: Space, part: Slice, index: int) -> Problem:
+    """Build a problem of a row of a sweep, as a layer of a network, or free; of these, every third around a layer's."""
+    law, offered = BY_NAME[part.law], engine.capabilities
+    if part.stream == "networks":
+        layer = _networks(engine, law, part.map)[index]
+        return varied(choose, layer, offered, part.map, _work(engine, law))
+    if part.stream == "sweep":
+        return space.build(choose, part.rows[index - part.start])
+    known = geometries(offered) if part.law in CERTIFYING and index % 3 == 2 else ()
+    return space.build_around(choose, choose.pick(known)) if known else space.build(choose)
 
 
 def _filled(

@@ -7,8 +7,19 @@ from __future__ import annotations
 
 from convcheck.space.choose import Chooser, seeded
 from convcheck.space.classify import classify
-from convcheck.space.networks import network_layers, resized
+from convcheck.space.networks import geometries, network_layers, varied
 from convcheck.space.space import Space
 from convcheck.space.table import CLASSES, NEEDS, impossible
 
-__all__ = ["CLASSES", "NEEDS", "Chooser", "Space", "classify", "impossible", "network_layers", "resized", "seeded"]
+__all__ = [
+    "CLASSES",
+    "NEEDS",
+    "Chooser",
+    "Space",
+    "classify",
+    "geometries",
+    "impossible",
+    "network_layers",
+    "seeded",
+    "varied",
+]

@@ -9,7 +9,7 @@ from math import prod
 from convcheck.engines.capabilities import Capabilities
 from convcheck.problem import Map, Problem, same_padding
 from convcheck.space.choose import Chooser
-from convcheck.space.table import BETWEEN, COUNTS, DTYPES_OF, KERNELS, LONG, MORE, PLANES, UNEVEN, VECTORS
+from convcheck.space.table import BETWEEN, COUNTS, DTYPES_OF, GROUPS, KERNELS, LONG, MORE, PLANES, UNEVEN, VECTORS
 
 __all__ = ["Builder"]
 
@@ -28,7 +28,7 @@ class Builder:
     limit: int
 
     def problem(self) -> Problem:
-        """Choose kernel, dilation, padding and sizes, then as many channels as the work allows."""
+        """Choose kernel, dilation, stride and padding, and then all else."""
         ndim = int(self.cls["ndim"])
         kernel = self._kernel(ndim)
         dilation = self._per_axis("dilation", ndim)
@@ -38,12 +38,26 @@ class Builder:
         if same and self.cls["padding"] != "same-strided":
             stride = (1,) * ndim
         padding = tuple(map(same_padding, reach, reach)) if same else self._padding(reach, dilation)
+        return self.around(kernel, stride, padding, dilation, same=same, lower=lower)
+
+    def around(
+        self,
+        kernel: Sizes,
+        stride: Sizes,
+        padding: Sequence[tuple[int, int]],
+        dilation: Sizes,
+        *,
+        same: bool = False,
+        lower: bool = False,
+    ) -> Problem:
+        """Choose sizes for a geometry, then as many channels as the work allows."""
+        reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
         size = self._size(kernel, reach, stride, padding)
         if self.offered.primary is Map.GRAD_INPUT and "output-padding" not in self.offered.features:
             padded = [v + sum(p) - r for v, p, r in zip(size, padding, reach, strict=True)]
             size = tuple(v + -rest % s for v, rest, s in zip(size, padded, stride, strict=True))
         spatial = Problem(
-            size=size, kernel=kernel, stride=stride, padding=padding, dilation=dilation, same=same, lower=lower,
+            size=size, kernel=kernel, stride=stride, padding=tuple(padding), dilation=dilation, same=same, lower=lower,
             dtype=self._dtype(), bias=self.cls["bias"] == "yes",
         )  # fmt: skip
         return self._widen(spatial)
@@ -148,7 +162,7 @@ class Builder:
         limit = self.limit // 4 if cls["size"] == "plane" else self.limit  # large planes are enough to take time
         # large inputs take time too, also where wide strides leave few outputs
         left = max(1, limit // max(1, prod(spatial.output) * prod(spatial.kernel), 2 * prod(spatial.size)))
-        groups = {"one": 1, "several": min(choose.pick((2, 3, 4, 2, 3, 4, 5, 8)), max(2, left))}.get(cls["groups"], 0)
+        groups = {"one": 1, "several": min(choose.pick(GROUPS), max(2, left))}.get(cls["groups"], 0)
         depthwise = groups == 0
         if depthwise:
             some = (2, 3) if "channels" in self.offered.features else (2, 3, 2, 3, 5, 8, 9, 16, 17, 33)

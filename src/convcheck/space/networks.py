@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import cycle
+from typing import Any
 
 from convcheck.dtypes import DTYPES
 from convcheck.engines.capabilities import Capabilities
 from convcheck.problem import Map, Problem
 from convcheck.space.choose import Chooser
 
-__all__ = ["network_layers", "resized"]
+__all__ = ["geometries", "network_layers", "varied"]
 
 #: kernel, stride, padding and dilation are a network's own; the rest is cut, to 50,000 multiply-adds
 _LAYERS = (
@@ -39,6 +41,7 @@ _LAYERS = (
     "f32 n1 g4 c4 o4 i12x13 k5x5 s2x2 p2x2",  # EfficientNet: depthwise, between stages
     "f32 n1 g4 c4 o4 i13x12 k7x7 p9x9 d3x3",  # VAN: large kernel attention
     "f32 n1 g1 c2 o2 i13x12 k3x3 p18x18 d18x18",  # DeepLab: pyramid
+    "f32 n1 g1 c6 o16 i8x9 k5x5 p2x2",  # Inception, GoogLeNet
     "f32 n1 g1 c3 o24 i16x16 k4x4 s4x4",  # Swin: patches
     "f32 n1 g1 c32 o8 i8x8 k2x2 s2x2",  # ConvNeXt: between stages
     # 3 axes
@@ -82,7 +85,33 @@ def network_layers(offered: Capabilities, which: Map, work_limit: int) -> tuple[
     return tuple(p for p in layers if not offered.admits(p) and p.work <= work_limit)
 
 
-def resized(choose: Chooser, layer: Problem, offered: Capabilities, work_limit: int) -> Problem:
-    """Return the layer on an input that is larger by 0 to 3 along each axis, where that is taken and not too much."""
+@cache
+def geometries(offered: Capabilities) -> tuple[Problem, ...]:
+    """Kernels, strides, paddings and dilations that layers have, on one channel: those that an engine takes."""
+    alone, found = replace(offered, multiples=(1, 1)), dict[Any, Problem]()
+    for line in (*_LAYERS, *_BLOCKED):
+        layer = Problem.parse(line).replace(dtype=offered.dtypes[0], batch=1, groups=1, channels=1, filters=1)
+        for way in (layer, _turned(layer)):
+            if not alone.admits(way):
+                found.setdefault((way.kernel, way.stride, way.padding, way.dilation), way)
+    return tuple(found.values())
+
+
+def _turned(layer: Problem) -> Problem:
+    """Return a layer with its axes in reverse."""
+    reversed_ = {name: getattr(layer, name)[::-1] for name in ("size", "kernel", "stride", "padding", "dilation")}
+    return layer.replace(**reversed_)
+
+
+def varied(choose: Chooser, layer: Problem, offered: Capabilities, which: Map, work_limit: int) -> Problem:
+    """Return a layer on an input larger by 0 to 3 along each axis, with a bias, its axes in reverse: what is taken."""
+
+    def fits(other: Problem) -> bool:
+        return not offered.admits(other) and other.work <= work_limit
+
     larger = layer.replace(size=tuple(s + choose.integer(0, 3) for s in layer.size))
-    return layer if offered.admits(larger) or larger.work > work_limit else larger
+    layer = larger if fits(larger) else layer
+    biased = layer.replace(bias=choose.pick((False, True)) and which is offered.primary)
+    layer = biased if fits(biased) else layer
+    turned = _turned(layer) if choose.pick((False, True)) else layer
+    return turned if fits(turned) else layer

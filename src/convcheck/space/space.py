@@ -80,9 +80,15 @@ class Space:
 
     def build(self, choose: Chooser, row: Mapping[str, str] | None = None) -> Problem:
         """Build a problem: classes from ``row`` where it names them, else chosen; values chosen inside each class."""
-        table = self.table
-        cls = {p: (row or {}).get(p) or choose.pick(_weighted(p, classes)) for p, classes in table.items()}
-        return Builder(choose, cls, self.capabilities, self.work_limit or self.capabilities.work_limit).problem()
+        return self._builder(choose, row or {}).problem()
+
+    def build_around(self, choose: Chooser, layer: Problem) -> Problem:
+        """Build a problem of a layer's kernel, stride, padding and dilation, with all else chosen."""
+        return self._builder(choose, {}).around(layer.kernel, layer.stride, layer.padding, layer.dilation)
+
+    def _builder(self, choose: Chooser, row: Mapping[str, str]) -> Builder:
+        cls = {p: row.get(p) or choose.pick(_weighted(p, classes)) for p, classes in self.table.items()}
+        return Builder(choose, cls, self.capabilities, self.work_limit or self.capabilities.work_limit)
 
 
 @cache

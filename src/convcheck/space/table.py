@@ -17,6 +17,7 @@ __all__ = [
     "DTYPES_OF",
     "ENOUGH",
     "GRADIENTS",
+    "GROUPS",
     "INTEGERS",
     "KERNELS",
     "LONG",
@@ -91,6 +92,9 @@ BETWEEN: dict[str, tuple[int, ...]] = {
     "around": tuple(n for n in (*range(10, 32), 33) if n != 16),
     "wide": tuple(n for n in range(32, 301) if n != 33),
 }
+
+#: how many groups of several channels there are, few likelier
+GROUPS = (2, 3, 4, 2, 3, 4, 5, 8, 2, 3, 16, 32)
 
 #: sizes of all axes of a plane, smallest and largest, by the number of axes
 PLANES: dict[int, tuple[int, int]] = {2: (24, 48), 3: (10, 14)}
