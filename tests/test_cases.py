@@ -163,13 +163,13 @@ def test_ramps_are_used_where_their_length_leaves_sums_exact():
     assert kinds == {1: {"dense", "sparse", "ramp"}, 16: {"dense", "sparse"}}
 
 
-def test_the_definition_is_asked_for_the_lowest_integer_where_nothing_is_added():
+def test_the_definition_is_asked_for_the_extreme_integer_where_nothing_is_added():
     found = [
         {tuple(f.kind for f in fills) for fills in fills_of("defining", PROBLEM.replace(**changes), seeds=range(200))}
         for changes in ({"dtype": "i8"}, {"dtype": "u8"}, {"dtype": "i8", "bias": True}, {})
     ]
-    extremes = {("lowest", "taps"), ("taps", "lowest")}
-    assert [kinds & extremes for kinds in found] == [extremes, set(), set(), set()]
+    extremes = {("extreme", "taps"), ("taps", "extreme")}
+    assert [kinds & extremes for kinds in found] == [extremes, extremes, set(), set()]
 
 
 @pytest.mark.parametrize("which", Map)

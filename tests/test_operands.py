@@ -24,7 +24,7 @@ GOLDEN = {
     "dense:7#3": ("0x1.0000000000000p+1", "-0x1.0000000000000p+0", "-0x1.0000000000000p+2"),
     "sparse:7#3": ("0x0.0p+0", "0x0.0p+0", "-0x1.0000000000000p+2"),
     "structured:7#3": ("0x1.0000000000000p+1",) * 3,
-    "lowest": ("-0x1.0000000000000p+0",) * 3,
+    "extreme": ("-0x1.0000000000000p+0",) * 3,
     "taps#19": ("0x0.0p+0", "0x1.0000000000000p+0", "0x0.0p+0"),
     "constant#3": ("0x1.0318f86aa61ddp-2",) * 3,
     "ramp": ("0x0.0p+0", "0x1.0000000000000p+0", "0x1.0000000000000p+1"),
@@ -53,7 +53,7 @@ def fills(draw):
         points = draw(st.lists(st.tuples(index, value), max_size=4))
         return Fill(kind, points=tuple(points), layout=layout)
     limit = draw(st.integers(1, 2**61)) if kind in ("dense", "sparse", "structured") or kind[-1] in "012" else 1
-    seeded = kind not in ("zeros", "ones", "ramp", "lowest")
+    seeded = kind not in ("zeros", "ones", "ramp", "extreme")
     return Fill(kind, limit, draw(st.integers(0, 2**40)) if seeded else 0, layout=layout)
 
 
@@ -109,7 +109,7 @@ def test_the_word_of_any_fill_parses_back(fill):
         (Fill("sparse", 7, 3), "sparse:7#3"),
         (Fill("structured", 7, 3, layout="swapped"), "structured:7#3/swapped"),
         (Fill("constant", seed=3), "constant#3"),
-        (Fill("lowest"), "lowest"),
+        (Fill("extreme"), "extreme"),
         (Fill("taps", seed=3), "taps#3"),
         (Fill("normal", seed=2), "normal#2"),
         (Fill("points", points=(((0, 0, 1), 1.0),)), "impulse@0,0,1"),
@@ -282,10 +282,12 @@ def test_a_complex_point_is_in_the_operand():
     assert make(problem, "x", Fill.parse("points@0,0,1=2-3j")).tolist() == [[[0, 2 - 3j]]]
 
 
-@pytest.mark.parametrize("dtype", ["i8", "i16", "i32", "i64"])
-def test_the_lowest_integer_is_that_of_the_dtype(dtype):
+@pytest.mark.parametrize(
+    ("dtype", "farthest"), [("i8", -128), ("i16", -(2**15)), ("i32", -(2**31)), ("i64", -(2**63)), ("u8", 255)]
+)
+def test_the_extreme_integer_is_the_one_of_the_dtype_that_is_farthest_from_zero(dtype, farthest):
     problem = Problem(size=(4,), kernel=(2,), dtype=dtype)
-    assert set(make(problem, "x", Fill("lowest")).ravel()) == {np.iinfo(DTYPES[dtype].numpy).min}
+    assert set(make(problem, "x", Fill("extreme")).ravel().tolist()) == {farthest}
 
 
 def test_one_tap_of_each_filter_is_one():

@@ -134,10 +134,9 @@ class _Budget:
         return precision - ceil(log2(max(1, terms))) - self.headroom
 
     @property
-    def lowest_fits(self) -> bool:
-        """Whether results may be the lowest integer of the dtype, to which nothing is added."""
-        signed = DTYPES[self.problem.dtype].kind == "i" and self.problem.dtype != "u8"
-        return signed and not self.problem.bias and self.which is Map.FORWARD
+    def extremes_fit(self) -> bool:
+        """Whether results may be the integer of the dtype that is farthest from zero: nothing is added to it."""
+        return DTYPES[self.problem.dtype].kind == "i" and not self.problem.bias and self.which is Map.FORWARD
 
     def seed(self) -> int:
         return self.choose.integer(0, 255)
@@ -194,11 +193,11 @@ def _exact(budget: _Budget) -> Fills:
 
 
 def _defining(budget: _Budget) -> Fills:
-    """Exact operands, and now and then the lowest integer of a dtype in either: other laws would overflow."""
-    if budget.choose.integer(0, 15) or not budget.lowest_fits:
+    """Exact operands, and now and then the most extreme integer of a dtype in either: other laws would overflow."""
+    if budget.choose.integer(0, 15) or not budget.extremes_fit:
         return _exact(budget)
-    lowest, taps = Fill("lowest"), Fill("taps", seed=budget.seed())
-    return budget.choose.pick(((lowest, taps), (taps, lowest)))
+    extreme, taps = Fill("extreme"), Fill("taps", seed=budget.seed())
+    return budget.choose.pick(((extreme, taps), (taps, extreme)))
 
 
 def _float(budget: _Budget) -> Fills:

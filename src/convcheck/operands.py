@@ -164,10 +164,11 @@ def _constant(request: _Request) -> Array:
     return np.full(request.shape, -value if raw & 1 else value)
 
 
-def _lowest(request: _Request) -> Array:
-    """The most negative integer of the dtype everywhere: the one whose negative it doesn't have."""
+def _extreme(request: _Request) -> Array:
+    """The integer of the dtype that is farthest from zero everywhere: where it has a sign, its negative isn't there."""
     kind = DTYPES[request.problem.dtype]
-    return np.full(request.shape, np.iinfo(kind.numpy).min if kind.kind == "i" else -1)
+    limits = np.iinfo(kind.numpy) if kind.kind == "i" else None
+    return np.full(request.shape, -1 if limits is None else limits.min or limits.max)
 
 
 def _taps(request: _Request) -> Array:
@@ -259,7 +260,7 @@ FILLS: dict[str, Callable[[_Request], Array]] = {
     "points": _points,
     "sparse": _sparse,
     "structured": _structured,
-    "lowest": _lowest,
+    "extreme": _extreme,
     "taps": _taps,
     "normal": _normal,
     "positive": _positive,

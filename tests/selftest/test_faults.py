@@ -140,7 +140,7 @@ def cases(fault, which):
         problem = Problem.parse(RARE[fault.name])
         for sign in (0, 1):
             kind = "sparse" if fault.name.endswith("zero-skipped") else "dense"
-            kind = "lowest" if fault.name.startswith("lowest") else kind
+            kind = "extreme" if problem.dtype.endswith("8") else kind
             roles = (*which.roles, *((which.bias,) if problem.bias else ()))
             a, b, *bias = (make(problem, role, Fill(kind, 1, seed=sign)) for role in roles)
             yield problem, Operands(a, np.abs(b) if fault.kind == "memory" else b, *bias)

@@ -140,7 +140,7 @@ def _size(value: complex) -> float:
 def fill_order(fill: Fill) -> float:
     """Plainness of a fill: few points, then constant, ramp, integers, floats; a plain layout before others."""
     kinds = (
-        "zeros", "ones", "taps", "ramp", "lowest", "dense", "structured", "sparse", "paired", "opposed", "constant",
+        "zeros", "ones", "taps", "ramp", "extreme", "dense", "structured", "sparse", "paired", "opposed", "constant",
         "positive", "normal", "wide",
     )  # fmt: skip
     if fill.kind == "points":
