@@ -9,7 +9,7 @@ import pytest
 from convcheck.layouts import LAYOUTS, arrange, telltale
 
 VALUES = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
-KEEPING = sorted(set(LAYOUTS) - {"broadcast"})
+KEEPING = sorted(set(LAYOUTS) - {"broadcast", "expanded"})
 
 
 @pytest.mark.parametrize("dtype", ["f4", "i1", "u1", ml_dtypes.bfloat16])
@@ -73,6 +73,11 @@ def test_cropped_leaves_a_gap_after_every_row():
 def test_broadcast_repeats_the_first_entry_without_memory_of_its_own():
     array = arrange(VALUES, "broadcast")
     assert (array.strides[0], array.tolist()) == (0, [VALUES[0].tolist()] * 2)
+
+
+def test_expanded_repeats_the_first_channel_without_memory_of_its_own():
+    array = arrange(VALUES, "expanded")
+    assert (array.strides[1], array.tolist()) == (0, [[image[0].tolist()] * 3 for image in VALUES])
 
 
 def test_broadcast_takes_an_empty_array():

@@ -101,6 +101,13 @@ def _broadcast(array: Array) -> Array:
     return np.broadcast_to(array[:1].copy(), array.shape) if array.shape[0] else array.copy()
 
 
+def _expanded(array: Array) -> Array:
+    """The first entry along the second axis, for all of it: as `_broadcast`, within images or filters."""
+    if array.ndim < 2 or not array.shape[1]:
+        return array.copy()
+    return np.broadcast_to(array[:, :1].copy(), array.shape)
+
+
 def _readonly(array: Array) -> Array:
     """Contiguous, and not to be written."""
     fixed = array.copy()
@@ -145,6 +152,7 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "offset": _offset,
     "cropped": _cropped,
     "broadcast": _broadcast,
+    "expanded": _expanded,
     "readonly": _readonly,
     "guarded": _guarded,
 }
