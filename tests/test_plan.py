@@ -136,7 +136,7 @@ def test_a_gate_has_every_stream():
 
 
 @pytest.mark.parametrize(
-    ("name", "profile", "expected"), [("definition", SMOKE, 200), ("mass", SMOKE, 12), ("mass", GATE, 24)]
+    ("name", "profile", "expected"), [("definition", SMOKE, 200), ("mass", SMOKE, 12), ("mass", GATE, 36)]
 )
 def test_the_law_that_certifies_gets_more_free_choices(name, profile, expected):
     parts = [p for p in slices(FULL, laws(name), profile) if (p.map, p.stream) == (Map.FORWARD, "random")]

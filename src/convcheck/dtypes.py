@@ -57,17 +57,17 @@ class Dtype:
 DTYPES = {
     dtype.name: dtype
     for dtype in (
-        Dtype("f64", np.dtype(np.float64), 53, (-60, 60), "f64"),
-        Dtype("f32", np.dtype(np.float32), 24, (-20, 20), "f32"),
+        Dtype("f64", np.dtype(np.float64), 53, (-300, 300), "f64"),
+        Dtype("f32", np.dtype(np.float32), 24, (-40, 40), "f32"),
         Dtype("f16", np.dtype(np.float16), 11, (-6, 3), "f32"),
-        Dtype("bf16", np.dtype(ml_dtypes.bfloat16), 8, (-20, 20), "f32"),
+        Dtype("bf16", np.dtype(ml_dtypes.bfloat16), 8, (-40, 40), "f32"),
         Dtype("i64", np.dtype(np.int64), 62, (0, 0), "i64"),
         Dtype("i32", np.dtype(np.int32), 31, (0, 0), "i32"),
         Dtype("i16", np.dtype(np.int16), 15, (0, 0), "i16"),
         Dtype("i8", np.dtype(np.int8), 7, (0, 0), "i8"),
         Dtype("u8", np.dtype(np.uint8), 8, (0, 0), "u8"),
-        Dtype("complex64", np.dtype(np.complex64), 24, (-20, 20), "complex64"),
-        Dtype("complex128", np.dtype(np.complex128), 53, (-60, 60), "complex128"),
+        Dtype("complex64", np.dtype(np.complex64), 24, (-40, 40), "complex64"),
+        Dtype("complex128", np.dtype(np.complex128), 53, (-300, 300), "complex128"),
     )
 }
 #: names of all but the complex ones

@@ -66,7 +66,7 @@ PROFILES = {
             networks=True,
             affords=(),
         ),
-        Profile("gate", pairs=True, triples=True, random=24, certifying=1800, search=4, networks=True),
+        Profile("gate", pairs=True, triples=True, random=36, certifying=1800, search=4, networks=True),
         Profile(
             "nightly",
             pairs=True,

@@ -284,7 +284,13 @@ def _law(check: Callable[[Conv, Problem, Operands], Claim], offers: str = "", **
 
 LAWS = (
     _law(adjoint, "gradients", fills="tiny"),
-    _law(bias_gradient, "gradient by a bias", maps=(Map.GRAD_WEIGHT,), fills="layouts"),
+    _law(
+        bias_gradient,
+        "gradient by a bias",
+        maps=(Map.GRAD_WEIGHT,),
+        fills="layouts",
+        needs=_FEW | {"size": ("tiny", "narrow", "uneven", "vector", "plane", "large")},
+    ),
     _law(gradients_together, "gradients"),
     _law(gradients_touch_nothing, "gradients"),
     _law(batch_gradients, fills="strict", needs=_FEW | {"batch": ("several",)}),

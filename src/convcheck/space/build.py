@@ -9,7 +9,19 @@ from math import prod
 from convcheck.engines.capabilities import Capabilities
 from convcheck.problem import Map, Problem, same_padding
 from convcheck.space.choose import Chooser
-from convcheck.space.table import BETWEEN, COUNTS, DTYPES_OF, GROUPS, KERNELS, LONG, MORE, PLANES, UNEVEN, VECTORS
+from convcheck.space.table import (
+    BETWEEN,
+    COUNTS,
+    DTYPES_OF,
+    GROUPS,
+    KERNELS,
+    LONG,
+    MORE,
+    PLANES,
+    SQUARES,
+    UNEVEN,
+    VECTORS,
+)
 
 __all__ = ["Builder"]
 
@@ -137,6 +149,9 @@ class Builder:
             return tuple(max(low, r) for low, r in zip(least, reach, strict=True))
         tiny = [choose.integer(low, low + 2 * s + 1) for low, s in zip(least, stride, strict=True)]
         special = choose.integer(0, ndim - 1)
+        square, squares = choose.integer(0, 11), SQUARES.get((name, ndim), ())
+        if 0 < square <= len(squares):
+            return tuple(max(low, squares[square - 1]) for low in least)
         if name == "plane" and ndim in PLANES:
             tiny = [choose.integer(*PLANES[ndim]) for _ in range(ndim)]
         elif name == "narrow":

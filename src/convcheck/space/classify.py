@@ -73,8 +73,7 @@ def _size_class(p: Problem) -> str:
         return "unit-axis"
     if p.ndim in PLANES and min(p.size) >= PLANES[p.ndim][0]:
         return "plane"
-    dense = (s - r + 1 for s, r in zip(p.size, p.reach, strict=True))
-    if any(v - 1 <= positions <= v + 2 for positions in dense for v in VECTORS):
+    if any(v - 1 <= length <= v + 2 for length in (*p.output, *p.size) for v in VECTORS):
         return "vector"
     if max(p.size) > 23:
         return "uneven"

@@ -44,6 +44,10 @@ _LAYERS = (
     "f32 n1 g1 c6 o16 i8x9 k5x5 p2x2",  # Inception, GoogLeNet
     "f32 n1 g1 c3 o24 i16x16 k4x4 s4x4",  # Swin: patches
     "f32 n1 g1 c32 o8 i8x8 k2x2 s2x2",  # ConvNeXt: between stages
+    "f32 n1 g1 c2 o2 i56x56 k3x3 p1x1",  # ResNet: the planes of four stages
+    "f32 n1 g1 c2 o3 i28x28 k3x3 p1x1",
+    "f32 n1 g1 c3 o5 i14x14 k3x3 p1x1",
+    "f32 n1 g1 c8 o8 i7x7 k3x3 p1x1",
     # 3 axes
     "f32 n1 g1 c16 o2 i3x4x4 k3x3x3 p1x1x1",  # C3D
     "f32 n1 g1 c3 o1 i5x7x8 k7x7x7 s2x2x2 p3x3x3",  # I3D: stem
@@ -51,10 +55,13 @@ _LAYERS = (
     "f32 n1 g1 c32 o8 i5x4x3 k3x1x1 p1x0x0",  # R(2+1)D: time
 )
 
-#: many channels and filters at once, on planes of 8 by 8 and more: what tiles, blocks and fast algorithms ask for
+#: many channels and filters at once: what tiles, blocks and fast algorithms ask for
 _BLOCKED = (
     "f32 n1 g1 c24 o40 i66 k3 p1",  # wav2vec: the layers above
     "f32 n1 g1 c16 o16 i9x9 k3x3 p1x1",  # VGG, ResNet
+    "f32 n1 g1 c64 o64 i3x4 k3x3 p1x1",  # ResNet
+    "f32 n1 g1 c32 o32 i5x6 k3x3 s2x2 p1x1",  # ResNet: between stages
+    "f32 n1 g32 c128 o128 i4x5 k3x3 p1x1",  # ResNeXt
     "f32 n1 g1 c17 o25 i10x10 k3x3",  # U-Net; one more than whole blocks
     "f32 n1 g1 c32 o64 i8x8 k1x1",  # ResNet: bottleneck
     "f32 n2 g1 c33 o65 i8x8 k1x1",  # the same, one more than whole blocks
@@ -104,12 +111,13 @@ def _turned(layer: Problem) -> Problem:
 
 
 def varied(choose: Chooser, layer: Problem, offered: Capabilities, which: Map, work_limit: int) -> Problem:
-    """Return a layer on an input larger by 0 to 3 along each axis, with a bias, its axes in reverse: what is taken."""
+    """Return a layer as it is or on a larger input, with a bias, and its axes in reverse: what is taken of that."""
 
     def fits(other: Problem) -> bool:
         return not offered.admits(other) and other.work <= work_limit
 
-    larger = layer.replace(size=tuple(s + choose.integer(0, 3) for s in layer.size))
+    most = choose.pick((0, 3))
+    larger = layer.replace(size=tuple(s + choose.integer(0, most) for s in layer.size))
     layer = larger if fits(larger) else layer
     biased = layer.replace(bias=choose.pick((False, True)) and which is offered.primary)
     layer = biased if fits(biased) else layer

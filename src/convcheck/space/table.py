@@ -24,6 +24,7 @@ __all__ = [
     "MORE",
     "NEEDS",
     "PLANES",
+    "SQUARES",
     "UNEVEN",
     "VECTORS",
     "WEIGHTS",
@@ -98,6 +99,14 @@ GROUPS = (2, 3, 4, 2, 3, 4, 5, 8, 2, 3, 16, 32)
 
 #: sizes of all axes of a plane, smallest and largest, by the number of axes
 PLANES: dict[int, tuple[int, int]] = {2: (24, 48), 3: (10, 14)}
+
+#: sizes of squares and cubes at which networks work, and of whole tiles, by class and number of axes
+SQUARES: dict[tuple[str, int], tuple[int, ...]] = {
+    ("narrow", 2): (7, 8, 14, 16),
+    ("narrow", 3): (7, 8),
+    ("plane", 2): (28, 32, 56),
+    ("plane", 3): (14,),
+}
 
 #: strides, dilations and paddings that differ from axis to axis, small ones likelier
 UNEVEN: dict[str, tuple[int, ...]] = {
