@@ -46,16 +46,37 @@ def test_who_calls_torch_is_spared_what_it_dies_of(line, alone):
 
 
 @pytest.mark.parametrize(
-    ("function", "leaks", "judged"),
+    ("function", "leaks", "natively"),
     [
-        (calling, True, False),
-        (calling, False, True),
-        (unfolding, True, True),
-        (functional.conv2d, True, True),
+        (calling, True, True),
+        (calling, False, False),
+        (unfolding, True, False),
+        (functional.conv2d, True, False),
     ],
 )
-def test_bfloat16_is_judged_unless_the_flaw_is_torch_s(monkeypatch, function, leaks, judged):
+def test_bfloat16_is_judged_without_onednn_where_the_flaw_is_torch_s(monkeypatch, function, leaks, natively):
     monkeypatch.setattr(torch_flaws, "leaks_nan_in_bf16", lambda: leaks)
     engine = wrap(function, ndim=2, array="torch")
-    assert ("bf16" in engine.capabilities.dtypes) == judged
-    assert any("bf16 (it calls torch" in note for note in engine.notes) != judged
+    assert "bf16" in engine.capabilities.dtypes
+    assert any("bf16: without oneDNN" in note for note in engine.notes) == natively
+
+
+@pytest.mark.parametrize(("dtype", "enabled"), [("bf16", False), ("f32", True)])
+def test_onednn_is_left_out_of_calls_of_bfloat16_alone(dtype, enabled):
+    problem = Problem.parse("f32 i3 k2").replace(dtype=dtype)
+    natively = torch_flaws.Native()
+
+    def call(*_):
+        return torch.backends.mkldnn.enabled
+
+    assert natively(call)(Map.FORWARD, problem, None) == natively(call)([(problem, {})], "w", None) == enabled
+    assert torch.backends.mkldnn.enabled
+
+
+def test_onednn_stays_left_out_until_the_last_of_several_calls_is_over():
+    natively, seen = torch_flaws.Native(), []
+    with natively:
+        with natively:
+            pass
+        seen.append(torch.backends.mkldnn.enabled)
+    assert (seen, torch.backends.mkldnn.enabled) == ([False], True)

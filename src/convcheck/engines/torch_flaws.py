@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
+from convcheck.engines import torch_state
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import taps
 
-__all__ = ["calls_convolution", "is_torchs_own", "leaks_nan_in_bf16", "meets_padding_alone", "sparing"]
+__all__ = ["Native", "calls_convolution", "is_torchs_own", "leaks_nan_in_bf16", "meets_padding_alone", "sparing"]
 
 Array = np.ndarray[Any, Any]
 Apply = Callable[[Map, Problem, Operands], Array]
@@ -34,6 +37,42 @@ def sparing(apply: Apply) -> Apply:
         return apply(which, problem, operands)
 
     return spared
+
+
+class Native:
+    """Makes calls compute bfloat16 without oneDNN, also where several threads call at once."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._held = ExitStack()
+
+    def __call__(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the call with oneDNN left out while it lasts, where it is given a problem of bfloat16."""
+
+        def native(*given: Any) -> Any:
+            with self if _dtype(given) == "bf16" else nullcontext():
+                return call(*given)
+
+        return native
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._held.enter_context(torch_state.without_mkldnn())
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._held.close()
+
+
+def _dtype(given: tuple[Any, ...]) -> str:
+    """The dtype of the problem that is among the arguments of a call, or of the first of several calls."""
+    found = given[0][0] if isinstance(given[0], list | tuple) else given
+    return next((each.dtype for each in found if isinstance(each, Problem)), "")
 
 
 def is_torchs_own(function: Any) -> bool:

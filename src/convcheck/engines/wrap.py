@@ -146,7 +146,7 @@ def _engine(
     apply = apply_of(primary, caller.on_numpy, derivatives)
     apply = torch_flaws.sparing(apply) if facts.inherits else apply
     modes = modes_of(caller, apply, differentiable=bool(derivatives and derivatives.accumulate))
-    return Engine(
+    engine = Engine(
         name=label,
         capabilities=Capabilities(
             facts.ndims,
@@ -169,6 +169,8 @@ def _engine(
         versions=(caller.kind.version(),),
         facts=facts,
     )
+    flawed = facts.inherits and "bf16" in facts.dtypes and torch_flaws.leaks_nan_in_bf16()
+    return engine.timed(torch_flaws.Native()) if flawed else engine
 
 
 def _numerics(own: Numerics, primary: Map, low: Mapping[str, str]) -> Numerics:

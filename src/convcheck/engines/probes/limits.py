@@ -19,9 +19,7 @@ __all__ = ["inherits_flaws", "settle_dtypes", "settle_kernels", "settle_work"]
 _SPEEDS = ((0.001, 1_000_000), (0.005, 100_000), (0.05, 5_000), (float("inf"), 1_000))
 
 
-def settle_dtypes(
-    asking: Asking, problem: Problem, ndims: tuple[int, ...], notes: list[str], *, inherits: bool
-) -> tuple[str, ...]:
+def settle_dtypes(asking: Asking, problem: Problem, ndims: tuple[int, ...], notes: list[str]) -> tuple[str, ...]:
     """Dtypes that the target takes on all axes; a low-precision or integer one only where it comes back as itself.
 
     float32 and float64 (and, on torch, every float) belong to the contract of a convolution: a target
@@ -46,11 +44,6 @@ def settle_dtypes(
             kept.append(dtype)
         else:
             promoted.append(f"{dtype} (comes back as {others[0]})")
-    if "bf16" in kept and inherits and torch_flaws.leaks_nan_in_bf16():
-        kept.remove("bf16")
-        promoted.append(
-            "bf16 (it calls torch's convolution, which lets NaN through on this CPU; dtype bf16 asks for it)"
-        )
     notes.append("dtypes: " + ", ".join(kept))
     if promoted:
         notes.append("dtypes not judged: " + ", ".join(promoted))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from convcheck.dtypes import DTYPES
+from convcheck.engines import torch_flaws
 from convcheck.engines.arrays import ArrayKind
 from convcheck.engines.caller import Caller
 from convcheck.engines.facts import Facts, Wanted, Watch
@@ -58,7 +59,10 @@ class Prober:
         asking, features = settle_parameters(asking, problem)
         inherits = inherits_flaws(asking, problem)
         kernels = settle_kernels(asking, problem, self.notes)
-        kept = wanted.dtypes or settle_dtypes(asking, problem, ndims, self.notes, inherits=inherits)
+        kept = wanted.dtypes or settle_dtypes(asking, problem, ndims, self.notes)
+        flawed = "bf16" in kept and inherits and torch_flaws.leaks_nan_in_bf16()
+        if flawed:
+            self.notes.append("bf16: without oneDNN, by which torch's convolution lets NaN through on this CPU")
         self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
         if caller.signature.unknown:
             self.notes.append(f"left at their defaults: {', '.join(caller.signature.unknown)}")
