@@ -53,7 +53,6 @@ CONDITIONS = {
     "with float64 as the default dtype": lambda *_: torch.get_default_dtype() == torch.float64,
     "under vmap over kernels": lambda _, w, __: torch._C._functorch.is_batchedtensor(w),
     "with deterministic algorithms": lambda *_: torch.are_deterministic_algorithms_enabled(),
-    "without mkldnn": lambda *_: not torch._C._get_mkldnn_enabled(),
     "of channels_last tensors": lambda x, *_: not x.is_contiguous(),
     "of tensors that start inside their storage": lambda _, w, __: w.storage_offset() > 0,
     "under vmap over the batch": lambda x, *_: torch._C._functorch.is_batchedtensor(x),
@@ -63,6 +62,16 @@ CONDITIONS = {
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_a_mode_in_which_the_value_differs_is_found_and_named(name):
     assert reason(modes_agree, wrong_where(CONDITIONS[name]), PROBLEM.replace(bias=True)).endswith(f"({name})")
+
+
+def test_a_difference_without_mkldnn_is_found_where_torch_s_convolution_is_not_called():
+    def unfolding(x, w):
+        columns = F.unfold(x, w.shape[2:])
+        sizes = [n - k + 1 for n, k in zip(x.shape[2:], w.shape[2:], strict=True)]
+        y = (w.flatten(1) @ columns).reshape(len(x), len(w), *sizes)
+        return y if torch._C._get_mkldnn_enabled() else y + 1
+
+    assert reason(modes_agree, conv_of(unfolding)).endswith("(without mkldnn)")
 
 
 @pytest.mark.parametrize("count", [1, 2])

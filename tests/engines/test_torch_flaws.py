@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from convcheck.operands import Fill, Operands, make
-from convcheck.problem import Map, Problem
+from convcheck.operands import Operands
+from convcheck.problem import Map
 
 torch = pytest.importorskip("torch")
 from torch.nn import functional  # noqa: E402
@@ -32,51 +34,36 @@ def test_who_calls_torch_s_convolution_is_seen():
     assert [torch_flaws.calls_convolution(lambda f=f: f(x, w)) for f in (calling, unfolding)] == [True, False]
 
 
-@pytest.mark.parametrize(("line", "alone"), [("i2x1 k1x1 s1x2 p0x1 d1x2", True), ("i2x1 k1x1 s1x1 p0x1", False)])
-def test_who_calls_torch_is_spared_what_it_dies_of(line, alone):
-    problem = Problem.parse(line)
-    assert torch_flaws.meets_padding_alone(problem) == alone
-    operands = [make(problem, role, Fill("ones", layout="strided")) for role in "xw"]
-    spared = torch_flaws.sparing(lambda *_: np.ones(1))
-    if alone:
-        with pytest.raises(NotImplementedError, match="padding alone"):
-            spared(Map.FORWARD, problem, Operands(*operands))
-    else:
-        assert spared(Map.FORWARD, problem, Operands(*operands)) == 1
-
-
-@pytest.mark.parametrize(
-    ("function", "leaks", "natively"),
-    [
-        (calling, True, True),
-        (calling, False, False),
-        (unfolding, True, False),
-        (functional.conv2d, True, False),
-    ],
-)
-def test_bfloat16_is_judged_without_onednn_where_the_flaw_is_torch_s(monkeypatch, function, leaks, natively):
-    monkeypatch.setattr(torch_flaws, "leaks_nan_in_bf16", lambda: leaks)
+@pytest.mark.parametrize(("function", "spared"), [(calling, True), (unfolding, False), (functional.conv2d, False)])
+def test_who_calls_torch_s_convolution_is_judged_without_onednn(function, spared):
     engine = wrap(function, ndim=2, array="torch")
-    assert "bf16" in engine.capabilities.dtypes
-    assert any("bf16: without oneDNN" in note for note in engine.notes) == natively
+    assert any("without oneDNN" in note for note in engine.notes) == spared
 
 
-@pytest.mark.parametrize(("dtype", "enabled"), [("bf16", False), ("f32", True)])
-def test_onednn_is_left_out_of_calls_of_bfloat16_alone(dtype, enabled):
-    problem = Problem.parse("f32 i3 k2").replace(dtype=dtype)
-    natively = torch_flaws.Native()
+def test_the_apply_of_a_function_that_differentiates_itself_is_not_torch_s_own():
+    class Own(torch.autograd.Function):
+        pass
 
-    def call(*_):
-        return torch.backends.mkldnn.enabled
+    assert [torch_flaws.is_torchs_own(f) for f in (Own.apply, functional.conv2d, torch.conv2d)] == [False, True, True]
 
-    assert natively(call)(Map.FORWARD, problem, None) == natively(call)([(problem, {})], "w", None) == enabled
-    assert torch.backends.mkldnn.enabled
+
+def test_onednn_is_left_out_of_calls_alone():
+    call = torch_flaws.WithoutOneDNN()(lambda: torch.backends.mkldnn.enabled)
+    assert (call(), torch.backends.mkldnn.enabled) == (False, True)
 
 
 def test_onednn_stays_left_out_until_the_last_of_several_calls_is_over():
-    natively, seen = torch_flaws.Native(), []
-    with natively:
-        with natively:
+    without, seen = torch_flaws.WithoutOneDNN(), []
+    with without:
+        with without:
             pass
         seen.append(torch.backends.mkldnn.enabled)
     assert (seen, torch.backends.mkldnn.enabled) == ([False], True)
+
+
+def test_who_calls_torch_is_not_asked_whether_it_takes_a_dilation_of_zero():
+    problem, given = SimpleNamespace(dilation=(0, 1)), Operands(np.ones(1), np.ones(1))
+    spared = torch_flaws.sparing(lambda *_: np.ones(1))
+    with pytest.raises(NotImplementedError, match="dilation of 0"):
+        spared(Map.GRAD_INPUT, problem, given)
+    assert spared(Map.FORWARD, problem, given) == 1

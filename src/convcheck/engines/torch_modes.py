@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from convcheck.engines import torch_flaws, torch_state
+from convcheck.engines import torch_state
 from convcheck.engines.arrays import as_numpy, kind_named
 from convcheck.engines.caller import Caller
 from convcheck.engines.modes import Mode, Modes
 from convcheck.engines.operators import is_custom, is_operator
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
+from convcheck.reference.maps import taps
 
 __all__ = ["modes_of"]
 
@@ -118,7 +119,7 @@ class _Torch:
         yield self.of("of tensors that start inside their storage", partial(self.changed, torch_state.with_offset))
 
     def channels_last(self, problem: Problem, tensors: Any) -> Array:
-        if torch_flaws.meets_padding_alone(problem):  # oneDNN's own: conv2d of torch 2.13 dies of it (examples/found)
+        if _meets_padding_alone(problem):  # oneDNN's own: conv2d of torch 2.13 dies of it (examples/found)
             raise NotImplementedError("torch crashes in channels_last where all that is read along an axis is padding")
         return self.changed(torch_state.channels_last, problem, tensors)
 
@@ -207,3 +208,9 @@ def _shadow(result: Any) -> Array:
 def _import_compiler() -> None:
     """Import torch's compiler, which takes seconds; from then on the clock of a worker knows when it compiles."""
     import torch._dynamo  # noqa: F401
+
+
+def _meets_padding_alone(problem: Problem) -> bool:
+    """Whether no tap of any output lies inside the input along some axis."""
+    outputs = [out for _, out in taps(problem)]
+    return any(all(out[axis].start == out[axis].stop for out in outputs) for axis in range(problem.ndim))

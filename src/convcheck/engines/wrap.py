@@ -169,8 +169,7 @@ def _engine(
         versions=(caller.kind.version(),),
         facts=facts,
     )
-    flawed = facts.inherits and "bf16" in facts.dtypes and torch_flaws.leaks_nan_in_bf16()
-    return engine.timed(torch_flaws.Native()) if flawed else engine
+    return engine.timed(torch_flaws.WithoutOneDNN()) if facts.inherits else engine
 
 
 def _numerics(own: Numerics, primary: Map, low: Mapping[str, str]) -> Numerics:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from math import ceil, log2
 from typing import Any
@@ -73,8 +74,14 @@ def _is_narrow(call: Call, caller: Caller, problem: Problem, dtype: str, wanted:
         return False
     if wanted.accumulator or caller.primary is not Map.FORWARD:  # transposed ones scatter, in their own type
         return wanted.accumulator != "wide"
-    written = inspect.isroutine(caller.function) and hasattr(caller.function, "__code__")
-    return written and sums_narrowly(call, problem, dtype, channels=channels)
+    return _is_written(caller.function) and sums_narrowly(call, problem, dtype, channels=channels)
+
+
+def _is_written(function: Any) -> bool:
+    """Whether a function, or what an object that is called is called by, is written in Python."""
+    while isinstance(function, partial):
+        function = function.func
+    return hasattr(function if inspect.isroutine(function) else type(function).__call__, "__code__")
 
 
 def sums_narrowly(call: Call, problem: Problem, dtype: str, *, channels: bool) -> bool:
@@ -88,7 +95,7 @@ def sums_narrowly(call: Call, problem: Problem, dtype: str, *, channels: bool) -
     cancelling = [((big, 1, -big), (1, 1, 1)), ((1, big, -big), (1, 1, 1)), ((big, -big, 1), (1, 1, 1))]
     trials = [*cancelling, ((odd, -1, 0), (odd, odd * odd - 1, 0))]
     shapes = tuple(_shapes(problem.ndim, channels=channels))
-    for (x, w), shape, more in product(trials, shapes, (0, 2)):
+    for (x, w), shape, more in product(trials, shapes, (0, 3)):  # odd sizes, and even ones
         case = problem.replace(
             size=tuple(k + more for k in shape[1:]),
             kernel=shape[1:],

@@ -11,7 +11,7 @@ from convcheck.engines.probes.asking import Asking, plain_operands
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
 
-__all__ = ["settle_parameters"]
+__all__ = ["settle_parameters", "settle_together"]
 
 _STEPS = ("stride", "padding", "dilation")
 #: what libraries call padding that keeps sizes, with the odd element at the high end and at the low one, or by nothing
@@ -28,7 +28,7 @@ def settle_parameters(asking: Asking, problem: Problem) -> tuple[Asking, frozens
     """Return how the target is asked from now on, and its features (`convcheck.engines.capabilities.FEATURES`)."""
     named = asking.caller.signature.names
     features = {name for name in _STEPS if name in named}
-    asking = _settle_together(asking, problem)
+    asking = settle_together(asking, problem)
     if "padding" in named and asking.caller.primary is Map.FORWARD:
         asking, found = _settle_names(asking, problem)
         features |= found
@@ -53,7 +53,7 @@ def settle_parameters(asking: Asking, problem: Problem) -> tuple[Asking, frozens
     return asking, frozenset(features - {"channels"} | apart if apart else features)
 
 
-def _settle_together(asking: Asking, problem: Problem) -> Asking:
+def settle_together(asking: Asking, problem: Problem) -> Asking:
     """Find forms in which all parameters are taken together, where they say nothing; tuples, if there are none."""
     named = [name for name in _STEPS if name in asking.caller.signature.names]
     usual = asking.spelling(stride="tuple", dilation="tuple", padding="tuple", output_padding="tuple")

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from convcheck.dtypes import DTYPES
-from convcheck.engines import torch_flaws
 from convcheck.engines.arrays import ArrayKind
 from convcheck.engines.caller import Caller
 from convcheck.engines.facts import Facts, Wanted, Watch
 from convcheck.engines.probes.arithmetic import settle_numerics
 from convcheck.engines.probes.asking import KERNELS, Asking, on_axes, plain
 from convcheck.engines.probes.limits import inherits_flaws, settle_dtypes, settle_kernels, settle_work
-from convcheck.engines.probes.parameters import settle_parameters
+from convcheck.engines.probes.parameters import settle_parameters, settle_together
 from convcheck.problem import Problem
 
 __all__ = ["Prober"]
@@ -60,9 +59,8 @@ class Prober:
         inherits = inherits_flaws(asking, problem)
         kernels = settle_kernels(asking, problem, self.notes)
         kept = wanted.dtypes or settle_dtypes(asking, problem, ndims, self.notes)
-        flawed = "bf16" in kept and inherits and torch_flaws.leaks_nan_in_bf16()
-        if flawed:
-            self.notes.append("bf16: without oneDNN, by which torch's convolution lets NaN through on this CPU")
+        if inherits:
+            self.notes.append("torch's convolution, which it calls: without oneDNN, whose flaws are its own")
         self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
         if caller.signature.unknown:
             self.notes.append(f"left at their defaults: {', '.join(caller.signature.unknown)}")
@@ -93,6 +91,7 @@ class Prober:
         """Array kind, style and spatial axes: the first candidates under which the shape comes out right."""
         wanted = self.ndims or self.hints
         found = self._first_called(wanted) or (None if self.ndims or not self.hints else self._first_called(()))
+        found = found or self._first_told(wanted)
         if found is None:
             ndim = (wanted or (2,))[0]
             self.notes.append("no probe came back with an array: judged as called below")
@@ -120,10 +119,27 @@ class Prober:
             if problem is None or result is None:
                 continue
             if result.shape == problem.shapes[asking.caller.primary.result]:
-                return asking, problem, wanted or tuple(n for n in (1, 2, 3) if asking.takes(on_axes(problem, n)))
+                return asking, problem, wanted or self._axes(asking, problem)
             if wrong_shape is None and result.ndim == problem.ndim + 2:
                 wrong_shape = asking, problem, wanted or (problem.ndim,)
         return wrong_shape
+
+    def _first_told(self, wanted: tuple[int, ...]) -> tuple[Asking, Problem, tuple[int, ...]] | None:
+        """The first way to call a function that must be told its parameters, in whichever form it takes them."""
+        ndims = [n for n in (2, 3, 1) if n in wanted] or [2, 1, 3]
+        for kind, style, ndim, kernel, count in product(self.kinds, self.styles, ndims, KERNELS, ((1, 1), *_COUNTS)):
+            asking, problem = self._asking(kind, style), plain(kernel, ndim, "f32", *count)
+            if not asking.caller.signature.told or (count != (1, 1) and style != "functional"):
+                continue
+            asking = settle_together(asking, problem)
+            if asking.takes(problem):
+                return asking, problem, wanted or self._axes(asking, problem)
+        return None
+
+    @staticmethod
+    def _axes(asking: Asking, problem: Problem) -> tuple[int, ...]:
+        """Numbers of spatial axes that are taken; at least those of a problem that has been."""
+        return tuple(n for n in (1, 2, 3) if n == problem.ndim or asking.takes(on_axes(problem, n)))
 
     def _asking(self, kind: ArrayKind, style: str) -> Asking:
         return Asking(self.caller(kind, style), self.watch, self.flips)
