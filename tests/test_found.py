@@ -38,6 +38,12 @@ def test_torch_gives_every_group_its_channel_in_float32():
     assert found == [[1, 2], [1, 2], [10, 20], [10, 20]]
 
 
+def test_torch_s_weight_gradient_sees_what_the_kernel_meets_in_float64():
+    torch = pytest.importorskip("torch")
+    found = load("torch_weight_gradient_full_width")
+    assert [found.places(row, torch.float64) for row in (0, 3, 16)] == [[[0, 0]], [[3, 0]], []]
+
+
 def test_torch_refuses_a_dilation_of_0_for_one_image_and_accepts_it_for_two():
     torch = pytest.importorskip("torch")
     if not torch.backends.mkldnn.is_available() or torch.__version__ < "2.13":
