@@ -1,7 +1,7 @@
 """A weight gradient reads rows that the kernel never meets: torch.nn.functional.conv2d on a CPU with AVX-512.
 
-Found by the law definition in torch 2.13.0: in float32, where the kernel is as wide as the image, 14 columns or more, and
-has 4 rows or more, and the result 29 rows or more. There oneDNN takes a step to the right for a step down as well.
+Found by the law definition in torch 2.13.0: in float32, where the kernel is as wide as the image, 14 columns or more,
+and has 4 rows or more, and the result 29 rows or more. There oneDNN takes a step to the right for a step down as well.
 
     convcheck replay torch.nn.functional:conv2d 'definition@grad_weight
         f32 n1 g1 c1 o1 i32x14 k4x14 s1x1 p0x0 d1x1 gy=impulse@0,0,0,0 x=impulse@0,0,16,0'

@@ -229,6 +229,17 @@ class PackedForGood(nn.Conv2d):
         return self._conv_forward(x, self.kept, self.bias)
 
 
+class FirstSizeKept(nn.Conv2d):
+    """The first result's number of columns is taken for that of all."""
+
+    columns = None
+
+    def forward(self, x):
+        y = super().forward(x)
+        self.columns = self.columns or y.shape[-1]
+        return y if y.shape[-1] <= self.columns else torch.cat([y[..., : self.columns], 0 * y[..., self.columns :]], -1)
+
+
 class StrideLost(nn.Conv2d):
     """The stride has no effect."""
 
@@ -258,6 +269,7 @@ class ExchangedWhenLoaded(nn.Conv2d):
         (FirstWeightKept, "layer-calls-agree"),
         (ThirdCallWrong, "layer-calls-agree"),
         (BiasLostAlone, "layer-calls-agree"),
+        (FirstSizeKept, "layer-calls-agree"),
         (StrideLost, "stride-subsamples"),
     ],
     ids=lambda value: getattr(value, "__name__", value),

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from convcheck.laws import BY_NAME
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
+from convcheck.run import verify
 from convcheck.space import Space, seeded
 
 
@@ -867,3 +869,64 @@ def test_complex_operands_of_which_nothing_was_meant_are_not_judged_unless_they_
     assert "complex64" not in engine.capabilities.dtypes
     assert any("complex64 (comes back as no sum of products" in note for note in engine.notes)
     assert wrap(conjugating, ndim=1, dtypes=["complex64"]).capabilities.dtypes == ("complex64",)
+
+
+class TestOfOneImage:
+    """Functions of (C, H, W), as lessons have them, are given one image of a batch that has no other."""
+
+    @staticmethod
+    def alone(x, w, stride=1):
+        if x.ndim != 3 or len(x) != w.shape[1]:
+            raise ValueError(x.shape)
+        rows, columns = w.shape[2:]
+        windows = np.lib.stride_tricks.sliding_window_view(x, (rows, columns), (1, 2))[:, ::stride, ::stride]
+        return np.einsum("chwij,ocij->ohw", windows, w).astype(x.dtype)
+
+    def test_they_are_found_out(self):
+        engine = wrap(self.alone)
+        assert "images: one at a time, without a batch" in engine.notes
+        assert engine.capabilities.features == {"channels", "stride"}
+
+    def test_they_conform(self):
+        report = verify(wrap(self.alone), profile="smoke", exclude_laws=("rejects-invalid",))
+        assert [violation.law for violation in report.violations] == []
+
+    def test_a_wrong_one_does_not(self):
+        def last_column_zero(x, w, stride=1):
+            y = self.alone(x, w, stride)
+            y[..., -1] = 0
+            return y
+
+        assert verify(wrap(last_column_zero), profile="smoke", laws=("definition",)).violations
+
+
+def test_a_number_that_must_be_told_is_found_also_where_other_kernels_are_refused():
+    def conv2d(x, w, padding=1):
+        if w.shape[2:] != (3, 3):
+            raise NotImplementedError("3x3 only")
+        x = np.pad(x, ((0, 0), (0, 0), *[(padding, padding)] * 2))
+        return np.einsum("nchwij,ocij->nohw", np.lib.stride_tricks.sliding_window_view(x, (3, 3), (2, 3)), w)
+
+    engine = wrap(conv2d)
+    assert "kernels: 3 along every axis" in engine.notes
+    assert "padding" in engine.capabilities.features
+
+
+def half(x, w):
+    """Refuse odd sizes; sum in the operands' own type."""
+    if x.shape[2] % 2 or x.shape[3] % 2:
+        raise NotImplementedError(x.shape)
+    windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], (2, 3))
+    return np.einsum("nchwij,ocij->nohw", windows, w)
+
+
+class Called:
+    """An object that is called like a function."""
+
+    def __call__(self, x, w):
+        return half(x, w)
+
+
+@pytest.mark.parametrize("function", [partial(half), Called()])
+def test_what_is_written_in_python_may_sum_in_its_own_type_however_it_is_called(function):
+    assert any(note.startswith("accumulator: that of the operands in f16") for note in wrap(function).notes)

@@ -29,8 +29,8 @@ class Caller:
     ``forms`` says, by parameter, whether it is given as a ``tuple`` (one entry an axis), an ``int`` (the same for
     every axis), ``pairs`` ((low, high) an axis), ``flat`` (the low ends, then the high ones, as ONNX has it) or a
     ``name`` alone; what padding is called that keeps sizes (``same``, ``lower``), or adds nothing (``none``: at odd
-    sizes, where numbers are taken too); and that the ``result`` is the ``first`` of a tuple. ``told`` calls say
-    everything, also what says nothing.
+    sizes, where numbers are taken too); that the ``result`` is the ``first`` of a tuple; and that ``images`` come
+    ``alone``, without an axis for several. ``told`` calls say everything, also what says nothing.
     """
 
     function: Callable[..., Any]
@@ -58,10 +58,8 @@ class Caller:
             named = [name for name in (*defaults, "output_padding") if name in self.signature.names]
             given |= {name: self.spell(name, problem) for name in named}
         if buffered or self.signature.buffer == "required":
-            out = poisoned(self.primary, problem)
-            given["out"] = self.kind.to_native(out[0, 0] if self.style == "bare" else out)
-        if self.style == "bare":
-            x, w = x[0, 0], w[0, 0]
+            given["out"] = self.kind.to_native(poisoned(self.primary, problem)[self._first])
+        x, w = x[self._first], w[self._first] if self.style == "bare" else w
         args, kwargs = self.signature.arguments(given)
         if self.signature.kernel_first:
             x, w = w, x
@@ -70,7 +68,12 @@ class Caller:
             result = result[0]
         if result is None and "out" in given:
             result = given["out"]
-        return result[None, None] if self.style == "bare" and self.kind.owns(result) else result
+        return result[(None,) * len(self._first)] if self._first and self.kind.owns(result) else result
+
+    @property
+    def _first(self) -> tuple[int, ...]:
+        """Index of what is given of a batch of images of channels: one plane, one image, or all."""
+        return (0, 0) if self.style == "bare" else (0,) if self.forms.get("images") == "alone" else ()
 
     def _no_bias(self, problem: Any) -> Array:
         """Zeros, for a function that must have a bias."""

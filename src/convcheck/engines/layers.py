@@ -94,7 +94,8 @@ class Layers:
         padded = tuple(mode(name, partial(self, **{self.names["padding_mode"]: name})) for name in self.modes)
         calls = tuple(
             mode(
-                f"in {name} mode" + ", its weight changed since" * changed, partial(self.again, name == "eval", changed)
+                f"in {name} mode" + ", its weight and image changed since" * changed,
+                partial(self.again, name == "eval", changed),
             )
             for name in ("training", "eval")
             for changed in (False, True)
@@ -128,7 +129,7 @@ class Layers:
     def again(self, evaluates: bool, changed: bool, /, x: Any, w: Any, **given: Any) -> Any:  # noqa: FBT001
         """Call one layer three times, for the third result; before, if it is to be changed, also with other weights.
 
-        These have the memory, the shape and the first element of the later ones.
+        These have the memory, the shape and the first element of the later ones. Images are smaller and fewer, too.
         """
         import torch
 
@@ -138,7 +139,11 @@ class Layers:
             if changed:
                 for name, value in state.items():
                     places[name].copy_(_first_alone(value))
-                layer.train(not evaluates)(x)
+                layer.train(not evaluates)
+                for less in (x[..., :-1], x[..., :-1, :], x[:1]):
+                    with suppress(Exception):  # it may be too small for the kernel
+                        layer(less)
+                layer(x)
                 layer.train()
             for name, value in state.items():
                 places[name].copy_(value)

@@ -42,7 +42,7 @@ def settle_parameters(asking: Asking, problem: Problem) -> tuple[Asking, frozens
     if "output_padding" in named:  # takes what the stride takes
         asking = asking.spelling(output_padding=asking.caller.forms["stride"])
     if asking.caller.style != "bare":
-        features |= {"batch", "channels"}
+        features |= {"channels"} if asking.caller.forms.get("images") == "alone" else {"batch", "channels"}
         features |= {name for name in ("groups", "bias") if name in named}
         features |= {"output-padding"} & {name.replace("_", "-") for name in named}
     elif "bias" in named and asking.takes(problem.replace(bias=True)):

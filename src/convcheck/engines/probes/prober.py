@@ -91,7 +91,7 @@ class Prober:
         """Array kind, style and spatial axes: the first candidates under which the shape comes out right."""
         wanted = self.ndims or self.hints
         found = self._first_called(wanted) or (None if self.ndims or not self.hints else self._first_called(()))
-        found = found or self._first_told(wanted)
+        found = found or self._first_told(wanted) or self._first_alone(wanted)
         if found is None:
             ndim = (wanted or (2,))[0]
             self.notes.append("no probe came back with an array: judged as called below")
@@ -133,6 +133,17 @@ class Prober:
                 continue
             asking = settle_together(asking, problem)
             if asking.takes(problem):
+                return asking, problem, wanted or self._axes(asking, problem)
+        return None
+
+    def _first_alone(self, wanted: tuple[int, ...]) -> tuple[Asking, Problem, tuple[int, ...]] | None:
+        """The first way to call a function of one image of channels, which has no axis for several."""
+        ndims = [n for n in (2, 3, 1) if n in wanted] or [2, 1, 3]
+        for kind, ndim, kernel in product(self.kinds if "functional" in self.styles else (), ndims, KERNELS):
+            asking = self._asking(kind, "functional").spelling(images="alone")
+            if asking.takes(plain(kernel, ndim, "f32", 2, 3)):
+                problem = plain(kernel, ndim, "f32")
+                self.notes.append("images: one at a time, without a batch")
                 return asking, problem, wanted or self._axes(asking, problem)
         return None
 
