@@ -43,7 +43,8 @@ def by_autograd(caller: Caller) -> Derivatives:
         problem: Problem, values: Values, by: str, direction: Array, wanted: tuple[str, ...]
     ) -> tuple[Array, ...]:
         native = {role: to_native(array) for role, array in values.items()}
-        for role in {by, *wanted}:
+        # through the upstream gradient, one that lacks the others' share still carries a graph: wrong in silence
+        for role in {by, *wanted, primary.result}:
             native[role].requires_grad_()
         result = call(problem, native)
         (gradient,) = torch.autograd.grad(result, native[by], native[primary.result], create_graph=True)
