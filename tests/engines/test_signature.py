@@ -176,6 +176,28 @@ def test_builtins_of_torch_are_read_by_their_docstrings():
     assert (signature.arrays, set(signature.names)) == (("input", "weight"), set(ALIASES) - {"output_padding"})
 
 
+def test_a_partial_of_a_builtin_keeps_what_it_was_given_as_a_default():
+    torch = pytest.importorskip("torch")
+    signature = read(functools.partial(torch.conv2d, padding=1))
+    assert (signature.arrays, signature.told) == (("input", "weight"), True)
+
+
+def test_a_module_that_is_given_its_weight_is_read_by_what_it_makes_of_it():
+    torch = pytest.importorskip("torch")
+
+    class Module(torch.nn.Module):
+        def forward(self, x, w, stride=1):  # noqa: ARG002
+            return x
+
+    assert (read(Module()).arrays, read(Module()).names) == (("x", "w"), {"stride": "stride"})
+
+
+def test_a_scripted_function_is_read_by_its_schema():
+    torch = pytest.importorskip("torch")
+    source = "def f(x, w, stride: int = 1):\n    return x\n"
+    assert read(torch.jit.CompilationUnit(source).f).names == {"stride": "stride"}
+
+
 def test_an_operator_of_torch_is_read_by_its_schema():
     aten = pytest.importorskip("torch").ops.aten
     packet, overload = read(aten.conv2d), read(aten.conv2d.default)

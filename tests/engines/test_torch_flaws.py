@@ -40,11 +40,13 @@ def test_who_calls_torch_s_convolution_is_judged_without_onednn(function, spared
     assert any("without oneDNN" in note for note in engine.notes) == spared
 
 
-def test_the_apply_of_a_function_that_differentiates_itself_is_not_torch_s_own():
+def test_what_torch_makes_of_a_function_is_not_torch_s_own():
     class Own(torch.autograd.Function):
         pass
 
-    assert [torch_flaws.is_torchs_own(f) for f in (Own.apply, functional.conv2d, torch.conv2d)] == [False, True, True]
+    scripted = torch.jit.CompilationUnit("def f(x):\n    return x\n").f
+    functions = (Own.apply, scripted, functional.conv2d, torch.conv2d)
+    assert [torch_flaws.is_torchs_own(f) for f in functions] == [False, False, True, True]
 
 
 def test_onednn_is_left_out_of_calls_alone():

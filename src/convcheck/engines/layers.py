@@ -47,6 +47,8 @@ def is_layer_class(target: Any) -> bool:
     if torch is None:
         return False
     if isinstance(target, torch.nn.Module):
+        if len(inspect.signature(target.forward).parameters) > 1:  # it is given its weight
+            return False
         kind = type(target).__qualname__
         raise UsageError(f"the target is one layer, with sizes and a weight of its own; give its class, {kind}")
     return isinstance(target, type) and issubclass(target, torch.nn.Module)

@@ -8,6 +8,7 @@ from ast import literal_eval
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from convcheck.engines.operators import schema_of
 from convcheck.errors import UsageError
 
-__all__ = ["Signature", "read_signature"]
+__all__ = ["Signature", "code_of", "read_signature"]
 
 #: what libraries call the arguments of a convolution, by what convcheck calls them
 ALIASES = {
@@ -27,7 +28,7 @@ ALIASES = {
     "groups": ("groups", "group", "feature_group_count", "num_groups", "g"),
 }
 #: names of a kernel and of an input that cannot be meant otherwise
-KERNELS = ("k", "kernel", "w", "weight", "weights", "filter", "filters")
+KERNELS = ("k", "kernel", "w", "weight", "weights", "filter", "filters", "h", "taps", "kern", "coeffs")
 INPUTS = ("x", "input", "inputs", "image", "images", "img", "signal")
 
 
@@ -105,6 +106,15 @@ def read_signature(
     )
 
 
+def code_of(function: Any) -> Any:
+    """Return what is called in the end: inside a functools.partial, or as a method of an object."""
+    while isinstance(function, partial):
+        function = function.func
+    if hasattr(function, "forward"):
+        return function.forward
+    return function if inspect.isroutine(function) or isinstance(function, type) else type(function).__call__
+
+
 def _role(parameter: inspect.Parameter, arrays: int) -> str | None:
     """What a parameter says of a convolution, by its name."""
     if arrays == 2 and parameter.name == "out":
@@ -132,13 +142,20 @@ def _says_nothing(role: str, default: Any) -> bool:
 
 def _parameters(function: Callable[..., Any], label: str) -> list[inspect.Parameter]:
     schema = schema_of(function)
+    if type(function).__name__ == "ScriptFunction":  # of torch.jit
+        schema = getattr(function, "schema", None)
     if schema is not None:
         return [_parameter(argument) for argument in schema.arguments]
+    if hasattr(function, "forward"):  # a torch module is called by what its class makes of it
+        function = function.forward
     try:
         return list(inspect.signature(function).parameters.values())
     except TypeError as error:
         raise UsageError(f"{label} is not a function: {error}") from error
     except ValueError:
+        if isinstance(function, partial):  # of a builtin
+            whole = _parameters(function.func, label)[len(function.args) :]
+            return [p.replace(default=function.keywords.get(p.name, p.default)) for p in whole]
         found = re.match(r"\s*\w+\(([^)]*)\)", inspect.getdoc(function) or "")
         if not found:
             raise UsageError(f"{label} has no signature that can be read; wrap it in a function that has one") from None

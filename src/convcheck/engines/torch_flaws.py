@@ -67,6 +67,8 @@ def sparing(apply: Apply) -> Apply:
 
 def is_torchs_own(function: Any) -> bool:
     """Whether a function is one of torch, whose flaws are its own."""
+    if type(function).__name__ == "ScriptFunction":
+        return False
     owner = getattr(function, "__self__", None)
     if isinstance(owner, type):  # the method "apply" of an autograd.Function is torch's, but the function is not
         function = owner

@@ -21,7 +21,7 @@ from convcheck.engines.facts import Facts, Wanted, Watch
 from convcheck.engines.layers import Layers, is_layer_class, layers_of
 from convcheck.engines.probes import Prober
 from convcheck.engines.probes.derivatives import described, found_again, sought
-from convcheck.engines.signature import Signature, read_signature
+from convcheck.engines.signature import Signature, code_of, read_signature
 from convcheck.engines.torch_modes import modes_of
 from convcheck.errors import UsageError
 from convcheck.problem import Map
@@ -200,15 +200,16 @@ def _kinds_of(function: Callable[..., Any], device: str) -> list[str]:
     """Array kinds worth trying, likeliest first: by annotations, by module, by what the module uses."""
     if device != "cpu":
         return ["torch"]
-    hints = " ".join(map(str, getattr(function, "__annotations__", {}).values()))
-    home = str(getattr(function, "__module__", "") or "")
+    code = code_of(function)
+    hints = " ".join(map(str, getattr(code, "__annotations__", {}).values()))
+    homes = {str(getattr(each, "__module__", "") or "").partition(".")[0].strip("_") for each in (function, code)}
     for name in ("torch", "jax"):
-        if name in hints.lower() or home.partition(".")[0] in (name, f"_{name}") or "torch._C" in repr(function):
+        if name in hints.lower() or name in homes or "torch._C" in repr(function):
             return [name]
     if "ndarray" in hints or "numpy" in hints:
         return ["numpy"]
-    used = [n for n in ("torch", "jax") if n in sys.modules and _uses(function, n)]
-    return ["numpy", *used] if _uses(function, "numpy") or not used else [*used, "numpy"]
+    used = [n for n in ("torch", "jax") if n in sys.modules and _uses(code, n)]
+    return ["numpy", *used] if _uses(code, "numpy") or not used else [*used, "numpy"]
 
 
 def _uses(function: Callable[..., Any], library: str) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import product
 from math import ceil, log2
 from typing import Any
@@ -16,6 +14,7 @@ from convcheck.dtypes import DTYPES
 from convcheck.engines.caller import Caller
 from convcheck.engines.facts import Wanted
 from convcheck.engines.probes.asking import Asking
+from convcheck.engines.signature import code_of
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
 
@@ -74,14 +73,8 @@ def _is_narrow(call: Call, caller: Caller, problem: Problem, dtype: str, wanted:
         return False
     if wanted.accumulator or caller.primary is not Map.FORWARD:  # transposed ones scatter, in their own type
         return wanted.accumulator != "wide"
-    return _is_written(caller.function) and sums_narrowly(call, problem, dtype, channels=channels)
-
-
-def _is_written(function: Any) -> bool:
-    """Whether a function, or what an object that is called is called by, is written in Python."""
-    while isinstance(function, partial):
-        function = function.func
-    return hasattr(function if inspect.isroutine(function) else type(function).__call__, "__code__")
+    written = hasattr(code_of(caller.function), "__code__")
+    return written and sums_narrowly(call, problem, dtype, channels=channels)
 
 
 def sums_narrowly(call: Call, problem: Problem, dtype: str, *, channels: bool) -> bool:
