@@ -95,7 +95,7 @@ def verify(  # noqa: PLR0913 - everything that a user may say about a run
     chosen = select(laws, exclude_laws)
     check_call(options, workers=workers, call_timeout=call_timeout, memory_limit=memory_limit)
     plan = profile_named(profile) if isinstance(profile, str) else profile
-    start = time.perf_counter()
+    start = time.monotonic()
     backend: Backend
     if isolate or workers > 1:
         from convcheck.isolation.backend import Isolated
@@ -106,7 +106,7 @@ def verify(  # noqa: PLR0913 - everything that a user may say about a run
     else:
         backend = InProcess(engine_of(target, **options), plan, seed)
     try:
-        run = _Run(backend, chosen, plan, progress, named=bool(laws))
+        run = _Run(backend, chosen, plan, progress, start, named=bool(laws))
         results = run.results(stop_at_first=stop_at_first)
     finally:
         backend.close()
@@ -118,7 +118,7 @@ def verify(  # noqa: PLR0913 - everything that a user may say about a run
         seed=seed,
         results=results,
         reached=run.reached(),
-        seconds=time.perf_counter() - start,
+        seconds=time.monotonic() - start,
         interrupted=run.interrupted,
     )
 
@@ -129,6 +129,7 @@ class _Run:
     laws: tuple[Law, ...]
     profile: Profile
     progress: Callable[[Progress], None]
+    start: float
     named: bool = False
     interrupted: bool = False
     classes: set[tuple[str, ...]] = field(default_factory=set)
@@ -161,7 +162,7 @@ class _Run:
     def judged(self, laws: list[Law], *, stop_at_first: bool) -> dict[str, Job]:
         """Judge laws, each planned while those before are judged; the jobs that were begun, by law."""
         jobs: dict[str, Job] = {}
-        deadline = time.monotonic() + self.profile.seconds if self.profile.seconds else float("inf")
+        deadline = self.start + self.profile.seconds if self.profile.seconds else float("inf")
         if not (stop_at_first or self.profile.seconds):  # what takes longest isn't left for the end, when others idle
             laws = sorted(laws, key=lambda law: not law.takes)
         planner = ThreadPoolExecutor(1)

@@ -546,7 +546,7 @@ def test_what_is_no_array_is_an_error_that_shows_it(function, message):
 @pytest.mark.parametrize("function", [returning_none, raising])
 def test_a_function_that_never_answers_is_judged_as_it_would_be_called(function):
     engine = wrap(function, ndim=1)
-    assert "no probe came back with an array: judged as called below" in engine.notes
+    assert any(note.startswith("no probe came back with an array: ") for note in engine.notes)
     assert (engine.capabilities.ndims, engine.capabilities.dtypes) == ((1,), ("f32",))
 
 

@@ -38,7 +38,7 @@ def test_the_child_of_a_target_that_forks_and_returns_asks_nothing_more():
 @pytest.mark.parametrize("dtype", ["O", "M8[s]", "i4,f4", "U3"])
 def test_an_array_of_what_is_no_number_is_no_answer(dtype):
     engine = wrap(lambda X, K: np.zeros(X.size - K.size + 1, dtype), ndim=1)
-    assert "no probe came back with an array: judged as called below" in engine.notes
+    assert any(note.startswith("no probe came back with an array: ") for note in engine.notes)
 
 
 def test_a_target_that_forbids_floating_point_errors_is_asked_all_the_same():

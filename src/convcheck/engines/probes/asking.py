@@ -11,6 +11,7 @@ import numpy as np
 
 from convcheck.dtypes import DTYPES
 from convcheck.engines.arrays import as_numpy
+from convcheck.engines.base import first_line
 from convcheck.engines.caller import Caller
 from convcheck.engines.facts import Watch
 from convcheck.errors import is_interrupt
@@ -49,6 +50,16 @@ class Asking:
             if is_interrupt(error):
                 raise
             return None
+
+    def complaint(self, problem: Problem) -> str:
+        """Say what comes of a problem that is not answered with an array."""
+        try:
+            self._attempt(problem, None)
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            return f"{type(error).__name__}: {first_line(error)}"
+        return "an array, this time"
 
     def takes(self, problem: Problem) -> bool:
         """Whether a result of the right shape comes back."""

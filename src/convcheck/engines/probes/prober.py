@@ -94,8 +94,13 @@ class Prober:
         found = found or self._first_told(wanted) or self._first_alone(wanted)
         if found is None:
             ndim = (wanted or (2,))[0]
-            self.notes.append("no probe came back with an array: judged as called below")
-            return self._asking(self.kinds[0], self.styles[0]), plain(KERNELS[0], ndim, "f32"), wanted or (ndim,)
+            asking, problem = self._asking(self.kinds[0], self.styles[0]), plain(KERNELS[0], ndim, "f32")
+            shapes = [
+                problem.shapes[role][2 * (asking.caller.style == "bare") :] for role in asking.caller.primary.roles
+            ]
+            met = f"{shapes[0]} and {shapes[1]}, as below, met {asking.complaint(problem)}"
+            self.notes.append(f"no probe came back with an array: arrays of {met}")
+            return asking, problem, wanted or (ndim,)
         return found
 
     def _first_called(self, wanted: tuple[int, ...]) -> tuple[Asking, Problem, tuple[int, ...]] | None:
