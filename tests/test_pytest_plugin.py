@@ -212,7 +212,7 @@ def test_an_expected_failure_shows_in_the_summary_of_a_project(run):
         ([ExpectedFailure("definitoin", "x")], UsageError, "'definitoin', which is not among the laws: definition"),
         ([ExpectedFailure("definition", "x")] * 2, UsageError, "two expected failures name 'definition'"),
         ([ExpectedFailure("definition", "x", "local i3 k2 x=ramp w=ramp")], UsageError, "is of another law"),
-        ([ExpectedFailure("definition", "x", "definition")], ParseError, "lacks kernel and size"),
+        ([ExpectedFailure("definition", "x", "definition")], ParseError, "is no case, which has a law"),
     ],
 )
 def test_an_expectation_that_can_never_be_met_is_refused(entries, error, message):

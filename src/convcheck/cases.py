@@ -68,6 +68,8 @@ class Case:
         words = line.split()
         if not words:
             raise ParseError("an empty line is no case")
+        if len(words) < 2:
+            raise ParseError(f"{line!r} is no case, which has a law, a problem and operands, as a report prints it")
         law, _, which = words[0].partition("@")
         if which and which not in set(Map):
             raise ParseError(f"{which!r} is no map; there are {', '.join(Map)}")
@@ -89,7 +91,7 @@ class Case:
 def check_law_name(name: str, known: list[str]) -> None:
     """Raise a `ParseError` that suggests the nearest name, unless a law is called so."""
     if name not in known:
-        near = get_close_matches(name, known, n=1)
+        near = get_close_matches(name.lower().replace("_", "-"), known, n=1)
         raise ParseError(f"no law is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import ml_dtypes
 import numpy as np
 
-__all__ = ["DTYPES", "REAL", "Dtype", "name_of"]
+__all__ = ["DTYPES", "REAL", "Dtype", "name_of", "no_dtype"]
 
 
 @dataclass(frozen=True)
@@ -78,3 +78,10 @@ _NAMES = {dtype.numpy: dtype.name for dtype in DTYPES.values()}
 def name_of(dtype: np.dtype) -> str:
     """Return convcheck's name of a NumPy dtype, or NumPy's own where convcheck has none."""
     return _NAMES.get(dtype, str(dtype))
+
+
+def no_dtype(name: str) -> str:
+    """Say that no dtype has a name, and which there are; where it is NumPy's name of one, that too."""
+    meant = {str(dtype.numpy): dtype.name for dtype in DTYPES.values()}.get(name)
+    hint = f" (that is {meant})" if meant else ""
+    return f"no dtype is called {name!r}{hint}; there are {', '.join(DTYPES)}"

@@ -220,6 +220,6 @@ def select(names: Sequence[str], without: Sequence[str]) -> tuple[Law, ...]:
             raise UsageError(f"laws are given by several names, as in [{given!r}], not by {given!r}")
     for name in (*names, *without):
         if name not in BY_NAME:
-            near = get_close_matches(name, list(BY_NAME), n=1)
+            near = get_close_matches(name.lower().replace("_", "-"), list(BY_NAME), n=1)
             raise UsageError(f"no law is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     return tuple(law for law in LAWS if (not names or law.name in names) and law.name not in without)

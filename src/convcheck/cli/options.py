@@ -62,8 +62,10 @@ class Names(click.ParamType[tuple[str, ...]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         """Split the names."""
-        del param, ctx
-        return tuple(filter(None, value.replace(" ", "").split(","))) if isinstance(value, str) else tuple(value)
+        names = value.replace(" ", "").split(",") if isinstance(value, str) else value
+        if not all(names):
+            self.fail(f"{value!r} has an empty name", param, ctx)
+        return tuple(names)
 
 
 def _joined(ctx: click.Context, param: click.Parameter, value: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
@@ -184,8 +186,8 @@ def isolation_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_dtypes(names: tuple[str, ...]) -> None:
-    from convcheck.dtypes import DTYPES
+    from convcheck.dtypes import DTYPES, no_dtype
 
     for name in names:
         if name not in DTYPES:
-            raise UsageError(f"no dtype is called {name!r}; there are {', '.join(DTYPES)}")
+            raise UsageError(no_dtype(name))

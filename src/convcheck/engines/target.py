@@ -25,7 +25,12 @@ def load(target: str) -> Any:
     """
     module_name, colon, path = target.partition(":")
     if not (module_name and colon and path):
-        raise UsageError(f"the target {target!r} is not of the form package.module:attribute")
+        head, _, tail = target.rpartition(".")
+        hint = f"; did you mean {head}:{tail}?" if head and tail and not colon and "/" not in target else ""
+        raise UsageError(f"the target {target!r} is not of the form package.module:attribute{hint}")
+    if module_name.endswith(".py") or "/" in module_name:
+        module = Path(module_name).stem
+        raise UsageError(f"{module_name!r} is a file, and a module is meant: from its directory, {module}:{path}")
     with suppress(OSError):  # a directory that is gone
         if (here := str(Path.cwd())) not in sys.path:
             sys.path.insert(0, here)
