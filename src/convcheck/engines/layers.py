@@ -12,6 +12,7 @@ from itertools import product
 from typing import Any
 
 from convcheck.engines.caller import Caller
+from convcheck.engines.constructors import read_constructor
 from convcheck.engines.modes import Mode, Modes
 from convcheck.engines.signature import ALIASES
 from convcheck.errors import UsageError
@@ -20,17 +21,6 @@ __all__ = ["PADDING_MODES", "Layers", "is_layer_class", "layers_of"]
 
 #: what layers call the modes of padding that `numpy.pad` calls wrap, reflect and edge
 PADDING_MODES = {"circular": "wrap", "reflect": "reflect", "replicate": "edge"}
-#: what constructors call their parameters, by what convcheck calls them
-NAMES = {
-    "in_channels": ("in_channels", "in_ch", "in_planes", "inplanes", "c_in"),
-    "out_channels": ("out_channels", "out_ch", "out_planes", "planes", "c_out", "filters"),
-    "kernel_size": ("kernel_size", "kernel", "kernel_shape", "ksize", "k"),
-    **ALIASES,
-    "bias": (*ALIASES["bias"], "use_bias"),
-    "padding_mode": ("padding_mode", "pad_mode"),
-    "dtype": ("dtype",),
-    "device": ("device",),
-}
 #: parameters of a constructor that a call of the function has too
 _OF_CALLS = tuple(name for name in ALIASES if name != "bias")
 
@@ -213,7 +203,7 @@ def layers_of(cls: Any, label: str, ndims: Sequence[int], style: str | None) -> 
     UsageError
         If it cannot be constructed; the message says what was tried.
     """
-    names = _read_constructor(cls, label)
+    names = read_constructor(cls, label)
     looks_transposed = "output_padding" in names or "transpose" in label.rpartition(":")[2].lower()
     channels = {"in_channels", "out_channels"} & set(names)
     tried: list[str] = []
@@ -268,41 +258,3 @@ def _place(places: dict[str, Any], name: str, value: Any, but: str = "") -> str:
         return name if name in fitting else fitting[0]
     has = ", ".join(f"{n} {tuple(own.shape)}" for n, own in places.items()) or "nothing"
     raise TypeError(f"the layer has no {name} of shape {tuple(value.shape)}; it has {has}")
-
-
-def _read_constructor(cls: type, label: str) -> dict[str, str]:
-    """Return the constructor's parameters by convcheck's names.
-
-    Raises
-    ------
-    UsageError
-        If it needs another argument, or cannot be told the size of its kernel.
-    """
-    names: dict[str, str] = {}
-    for parameter in _parameters(cls):
-        role = next((r for r, aliases in NAMES.items() if parameter.name.lower() in aliases), None)
-        if role is not None:
-            names.setdefault(role, parameter.name)
-        elif parameter.default is parameter.empty:
-            raise UsageError(
-                f"the constructor of {label} needs an argument {parameter.name!r}, which is none of {', '.join(NAMES)};"
-                " subclass it with one that does not"
-            )
-    if "kernel_size" not in names:
-        raise UsageError(f"the constructor of {label} takes no kernel_size, so that no weight can be chosen")
-    return names
-
-
-def _parameters(cls: type) -> list[inspect.Parameter]:
-    """Parameters of the constructor; where it passes on what it does not name, those of the next class too."""
-    found: dict[str, inspect.Parameter] = {}
-    for base in cls.__mro__:
-        if "__init__" not in vars(base):
-            continue
-        own = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
-        for parameter in own:
-            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                found.setdefault(parameter.name, parameter)
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in own):
-            break
-    return list(found.values())
