@@ -30,7 +30,7 @@ def examine(engine: Engine, case: Case) -> Outcome:
     An exception of the target is a violated claim; NotImplementedError means that it does not take the problem.
     """
     law = BY_NAME[case.law]
-    if reason := law.why_not(engine) or too_large(case.problem) or _unspoken(case):
+    if reason := law.why_not(engine) or too_large(case.problem) or _unspoken(case) or _not_taken(engine, case):
         return Outcome(case, None, reason)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -49,6 +49,12 @@ def examine(engine: Engine, case: Case) -> Outcome:
 
 def _unspoken(case: Case) -> str:
     return "" if BY_NAME[case.law].holds(case.problem) else f"{case.law} does not speak of {case.problem}"
+
+
+def _not_taken(engine: Engine, case: Case) -> str:
+    """Why the target isn't asked, or an empty string: some laws also make other calls, and would judge those."""
+    lacking = engine.capabilities.admits(case.problem)
+    return f"{engine.name} does not take {lacking}" if lacking else ""
 
 
 def too_large(problem: Problem) -> str:
