@@ -241,3 +241,10 @@ def test_a_complex_point_shrinks_to_one_part():
     case = Case.parse("definition complex64 n1 g1 c1 o1 i3 k2 s1 p0 d1 x=dense:90#3 w=dense:9#4")
     small = shrink(case, lambda c: np.any(c.operands().a.imag))
     assert str(small) == "definition complex64 n1 g1 c1 o1 i1 k1 s1 p0 d1 x=points@0,0,0=1j w=zeros"
+
+
+def test_of_two_large_numbers_the_one_of_fewer_bits_is_plainer():
+    less, more = (
+        Case.parse(f"definition f64 i1 k1 x=impulse@0,0,0 w=points@0,0,0={v}") for v in (2**24 + 1, 133571799)
+    )
+    assert complexity(less) < complexity(more)

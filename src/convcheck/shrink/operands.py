@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import prod
+from math import log2, prod
 from typing import Any
 
 import numpy as np
@@ -134,7 +134,12 @@ def _size(value: complex) -> float:
     if np.isnan(value):
         return 2.0**20
     parts = [part for part in (value.real, value.imag) if part]
-    return sum(min(abs(part), 2.0**20) + (part < 0) / 2 for part in parts) + bool(value.imag) / 4
+    return sum(_length(abs(part)) + (part < 0) / 2 for part in parts) + bool(value.imag) / 4
+
+
+def _length(magnitude: float) -> float:
+    """A magnitude, and of a large one little more than its number of bits."""
+    return magnitude if magnitude < 2.0**20 else 2.0**20 + log2(min(magnitude, 2.0**1000))
 
 
 def fill_order(fill: Fill) -> float:
