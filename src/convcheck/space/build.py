@@ -166,7 +166,7 @@ class Builder:
 
     def _long(self, ndim: int, stride: int, least: int) -> int:
         """Choose the size of a long axis: whole vectors, or nearly so, of outputs or of inputs."""
-        pick, lengths = self.choose.pick, LONG[ndim == 1]
+        pick, lengths = self.choose.pick, LONG[ndim]
         count = pick(VECTORS) + pick((0, -1, 1, 2)) if self.cls["size"] == "vector" else pick(lengths)
         size = (count - 1) * stride + least
         return pick((size, count)) if size <= lengths[-1] else count

@@ -152,11 +152,12 @@ WEIGHTS: dict[tuple[str, str], int] = {
 #: elements in a vector register, or in several
 VECTORS = (8, 16, 32, 64)
 
-#: lengths of long axes, of problems of several axes and of one
-LONG = (
-    (127, 128, 129, 255, 256, 257, 300, 513, 1025, 2049),
-    (127, 128, 129, 255, 256, 257, 300, 513, 1025, 2049, 4099),
-)
+#: lengths of long axes, by the number of axes
+LONG: dict[int, tuple[int, ...]] = {
+    1: (127, 128, 129, 255, 256, 257, 300, 513, 1025, 2049, 4099),
+    2: (127, 128, 129, 255, 256, 257, 300, 513, 1025, 2049),
+    3: (127, 128, 129, 255, 256, 257, 300),
+}
 
 #: gradients are those of floating-point operands, without a bias
 GRADIENTS = {"dtype": ("f32", "f64", "f16", "bf16"), "bias": ("no",)}
