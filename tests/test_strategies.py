@@ -142,18 +142,15 @@ def test_operands_shrink_to_small_integers():
     assert np.abs(found.a).max() <= 3
 
 
-def test_case_lines_of_every_law_parse_back():
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+def test_case_lines_of_a_law_parse_back(law):
     offered = Capabilities((1, 2, 3), tuple(DTYPES), frozenset(FEATURES), tuple(Map), work_limit=1_000)
     engine = engine_with(offered)
 
-    checks = [HealthCheck.too_slow, HealthCheck.large_base_example]
-
-    @settings(deadline=None, suppress_health_check=checks, max_examples=10)
-    @given(st.data())
-    def each(data):
-        for law in LAWS:
-            case = data.draw(cases(engine, law, law.maps_of(engine.capabilities)[-1]))
-            assert Case.parse(str(case)) == case
+    @settings(deadline=None, max_examples=10)
+    @given(cases(engine, law, law.maps_of(offered)[-1]))
+    def each(case):
+        assert Case.parse(str(case)) == case
 
     each()
 

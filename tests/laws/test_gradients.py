@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 from convcheck.selftest.correct.backwards import ENGINES  # noqa: E402 - there are none without torch
 from convcheck.selftest.faults.autograd import FAULTS  # noqa: E402
 
-FEW = Profile("few", pairs=False, triples=False, random=60, certifying=60, search=0)
+FEW = Profile("few", pairs=False, triples=False, random=30, certifying=30, search=0)
 BY_FAULT = {fault.name.removeprefix("torch-"): fault.engine for fault in FAULTS}
 #: the law that a fault of a layer must not pass
 KILLERS = {

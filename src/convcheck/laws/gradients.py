@@ -290,6 +290,7 @@ LAWS = (
         maps=(Map.GRAD_WEIGHT,),
         fills="layouts",
         needs=_FEW | {"size": ("tiny", "narrow", "uneven", "vector", "plane", "large")},
+        work=5 * _WORK,  # so that large planes leave room for several images
     ),
     _law(gradients_together, "gradients"),
     _law(gradients_touch_nothing, "gradients"),

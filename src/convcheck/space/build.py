@@ -194,7 +194,7 @@ class Builder:
             filters = self._fitting("filters", count, left // (groups * channels))
         batch = choose.pick((2, 3, 4, 5, 2, 3, 4, 9, 17, 33)) if cls["batch"] == "several" else 1
         alike = min(33, max(2, groups * filters))  # as many images as filters: axes that may be mistaken for each other
-        batch = choose.pick((batch, batch, alike, choose.integer(2, 33))) if batch > 1 else batch
+        batch = choose.pick((batch, alike, choose.integer(2, 33))) if batch > 1 else batch
         batch = max(1, min(batch, left // (groups * channels * filters)))
         return spatial.replace(batch=batch, groups=groups, channels=groups * channels, filters=groups * filters)
 

@@ -41,10 +41,10 @@ _LAYERS = (
     "f32 n1 g4 c4 o4 i12x13 k5x5 s2x2 p2x2",  # EfficientNet: depthwise, between stages
     "f32 n1 g4 c4 o4 i13x12 k7x7 p9x9 d3x3",  # VAN: large kernel attention
     "f32 n1 g1 c2 o2 i13x12 k3x3 p18x18 d18x18",  # DeepLab: pyramid
-    "f32 n1 g1 c6 o16 i8x9 k5x5 p2x2",  # Inception, GoogLeNet
+    "f32 n1 g1 c3 o8 i8x9 k5x5 p2x2",  # Inception, GoogLeNet
     "f32 n1 g1 c3 o24 i16x16 k4x4 s4x4",  # Swin: patches
     "f32 n1 g1 c32 o8 i8x8 k2x2 s2x2",  # ConvNeXt: between stages
-    "f32 n1 g1 c2 o2 i56x56 k3x3 p1x1",  # ResNet: the planes of four stages
+    "f32 n1 g1 c1 o1 i56x56 k3x3 p1x1",  # ResNet: the planes of four stages
     "f32 n1 g1 c2 o3 i28x28 k3x3 p1x1",
     "f32 n1 g1 c3 o5 i14x14 k3x3 p1x1",
     "f32 n1 g1 c8 o8 i7x7 k3x3 p1x1",
@@ -59,7 +59,7 @@ _LAYERS = (
 _BLOCKED = (
     "f32 n1 g1 c24 o40 i66 k3 p1",  # wav2vec: the layers above
     "f32 n1 g1 c16 o16 i9x9 k3x3 p1x1",  # VGG, ResNet
-    "f32 n1 g1 c64 o64 i3x4 k3x3 p1x1",  # ResNet
+    "f32 n1 g1 c64 o64 i2x4 k3x3 p1x1",  # ResNet
     "f32 n1 g1 c32 o32 i5x6 k3x3 s2x2 p1x1",  # ResNet: between stages
     "f32 n1 g32 c128 o128 i4x5 k3x3 p1x1",  # ResNeXt
     "f32 n1 g1 c17 o25 i10x10 k3x3",  # U-Net; one more than whole blocks
