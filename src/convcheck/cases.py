@@ -89,10 +89,15 @@ class Case:
 
 
 def check_law_name(name: str, known: list[str]) -> None:
-    """Raise a `ParseError` that suggests the nearest name, unless a law is called so."""
+    """Raise a `ParseError`, unless a law is called so."""
     if name not in known:
-        near = get_close_matches(name.lower().replace("_", "-"), known, n=1)
-        raise ParseError(f"no law is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise ParseError(no_law(name, known))
+
+
+def no_law(name: str, known: list[str]) -> str:
+    """Say that no law has a name, and which one's is the nearest."""
+    near = get_close_matches(name.lower().replace("_", "-"), known, n=1)
+    return f"no law is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def choose_fills(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import ml_dtypes
 import numpy as np
 
-__all__ = ["DTYPES", "REAL", "Dtype", "name_of", "no_dtype"]
+from convcheck.errors import UsageError
+
+__all__ = ["DTYPES", "REAL", "Dtype", "check_names", "name_of"]
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,15 @@ def name_of(dtype: np.dtype) -> str:
     return _NAMES.get(dtype, str(dtype))
 
 
-def no_dtype(name: str) -> str:
-    """Say that no dtype has a name, and which there are; where it is NumPy's name of one, that too."""
-    meant = {str(dtype.numpy): dtype.name for dtype in DTYPES.values()}.get(name)
-    hint = f" (that is {meant})" if meant else ""
-    return f"no dtype is called {name!r}{hint}; there are {', '.join(DTYPES)}"
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names of dtypes that do not exist.
+
+    Raises
+    ------
+    UsageError
+        If there is one; the message lists those that exist, and says which is meant by NumPy's name of one.
+    """
+    meant = {str(dtype.numpy): f" (that is {dtype.name})" for dtype in DTYPES.values()}
+    for name in names:
+        if name not in DTYPES:
+            raise UsageError(f"no dtype is called {name!r}{meant.get(name, '')}; there are {', '.join(DTYPES)}")

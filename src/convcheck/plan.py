@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any, Self
 
-from convcheck.cases import Case, choose_fills
+from convcheck.cases import Case, choose_fills, no_law
 from convcheck.covering import Row, rows
 from convcheck.engines.base import Engine
 from convcheck.engines.capabilities import Capabilities
@@ -213,13 +213,10 @@ def select(names: Sequence[str], without: Sequence[str]) -> tuple[Law, ...]:
     UsageError
         If a name is no law's; the message suggests the nearest. Or if a text stands where names should.
     """
-    from difflib import get_close_matches
-
     for given in (names, without):
         if isinstance(given, str):
             raise UsageError(f"laws are given by several names, as in [{given!r}], not by {given!r}")
     for name in (*names, *without):
         if name not in BY_NAME:
-            near = get_close_matches(name.lower().replace("_", "-"), list(BY_NAME), n=1)
-            raise UsageError(f"no law is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            raise UsageError(no_law(name, list(BY_NAME)))
     return tuple(law for law in LAWS if (not names or law.name in names) and law.name not in without)

@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 
 import click
 
-from convcheck.errors import UsageError
-
 __all__ = [
     "Names",
     "Seconds",
@@ -175,19 +173,13 @@ def engine_options(given: Mapping[str, Any]) -> dict[str, Any]:
     UsageError
         If a dtype does not exist.
     """
+    from convcheck.dtypes import check_names
+
     chosen = {name: given[name] for name in _TARGET if given.get(name)}
-    _check_dtypes(chosen.get("dtypes", ()))
+    check_names(chosen.get("dtypes", ()))
     return chosen
 
 
 def isolation_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a user said of isolation; the rest is left to the defaults of `verify`."""
     return {name: given[name] for name in _ISOLATION if given[name] is not None}
-
-
-def _check_dtypes(names: tuple[str, ...]) -> None:
-    from convcheck.dtypes import DTYPES, no_dtype
-
-    for name in names:
-        if name not in DTYPES:
-            raise UsageError(no_dtype(name))

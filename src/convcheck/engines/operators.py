@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-__all__ = ["is_custom", "is_operator", "schema_of"]
+__all__ = ["is_custom", "is_operator", "is_scripted", "schema_of"]
 
 #: namespaces of torch's own operators
 OWN = ("aten", "prims", "prim", "_c10d_functional", "quantized")
@@ -20,6 +20,11 @@ def schema_of(function: Any) -> Any:
     if names:  # a packet calls whichever overload fits: the first is the plainest
         overload = getattr(overload, names[0])
     return getattr(overload, "_schema", None)
+
+
+def is_scripted(function: Any) -> bool:
+    """Whether a function is what torch.jit.script made of one, which has a schema, too."""
+    return type(function).__name__ == "ScriptFunction"
 
 
 def is_operator(function: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from convcheck.engines.operators import schema_of
+from convcheck.engines.operators import is_scripted, schema_of
 from convcheck.errors import UsageError
 
 __all__ = ["Signature", "code_of", "read_signature"]
@@ -140,10 +140,8 @@ def _says_nothing(role: str, default: Any) -> bool:
     return not missing and (default is None or bool(np.all(np.equal(default, nothing))))
 
 
-def _parameters(function: Callable[..., Any], label: str) -> list[inspect.Parameter]:
-    schema = schema_of(function)
-    if type(function).__name__ == "ScriptFunction":  # of torch.jit
-        schema = getattr(function, "schema", None)
+def _parameters(function: Any, label: str) -> list[inspect.Parameter]:
+    schema = function.schema if is_scripted(function) else schema_of(function)
     if schema is not None:
         return [_parameter(argument) for argument in schema.arguments]
     if hasattr(function, "forward"):  # a torch module is called by what its class makes of it

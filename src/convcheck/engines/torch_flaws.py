@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from convcheck.engines import torch_state
+from convcheck.engines.operators import is_scripted
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
@@ -67,7 +68,7 @@ def sparing(apply: Apply) -> Apply:
 
 def is_torchs_own(function: Any) -> bool:
     """Whether a function is one of torch, whose flaws are its own."""
-    if type(function).__name__ == "ScriptFunction":
+    if is_scripted(function):
         return False
     owner = getattr(function, "__self__", None)
     if isinstance(owner, type):  # the method "apply" of an autograd.Function is torch's, but the function is not

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from convcheck.bounds import INPUT_ROUNDOFFS, Numerics
-from convcheck.dtypes import DTYPES, no_dtype
+from convcheck.dtypes import check_names
 from convcheck.engines import torch_flaws
 from convcheck.engines.arrays import kind_named
 from convcheck.engines.backward import read_backward
@@ -193,9 +193,7 @@ def _check_options(dtypes: Sequence[str], **given: str | None) -> None:
     for what, value in given.items():
         if value is not None and value not in _CHOICES[what]:
             raise UsageError(f"no {what} is called {value!r}; there are {', '.join(_CHOICES[what])}")
-    for name in dtypes:
-        if name not in DTYPES:
-            raise UsageError(no_dtype(name))
+    check_names(dtypes)
 
 
 def _kinds_of(function: Callable[..., Any], device: str) -> list[str]:
