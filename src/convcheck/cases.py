@@ -208,6 +208,9 @@ def _defining(budget: _Budget) -> Fills:
 
 
 def _float(budget: _Budget) -> Fills:
+    """Floats of several kinds; of integers, what no sum of overflows."""
+    if DTYPES[budget.problem.dtype].kind == "i":
+        return _exact(budget)
     kinds = ("normal", "positive", "wide") * 2 + ("constant",)
     a, b = (Fill(budget.choose.pick(kinds), seed=budget.seed()) for _ in range(2))
     return (a, b, *([Fill("normal", seed=budget.seed())] if budget.problem.bias else []))

@@ -18,6 +18,7 @@ from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Engine
 from convcheck.engines.capabilities import FEATURES, Capabilities
 from convcheck.engines.modes import Mode
+from convcheck.engines.wrap import wrap
 from convcheck.examine import examine
 from convcheck.laws import (
     BY_NAME,
@@ -32,13 +33,15 @@ from convcheck.laws import (
     modes,
     symmetry,
 )
-from convcheck.laws.arrangement import stuff
+from convcheck.laws.arrangement import small_limit, stuff
 from convcheck.laws.law import Law
 from convcheck.operands import Operands
 from convcheck.plan import Profile, cases_of, slices
 from convcheck.problem import Map, Problem
 from convcheck.reference import maps
+from convcheck.run import verify
 from convcheck.selftest.derivatives import by_maps
+from convcheck.space.table import INTEGERS
 
 CHAPTERS = (definition, geometry, symmetry, algebra, locality, gradients, contract, history, modes)
 DTYPES_HERE = ("f32", "f64", "f16", "bf16", "i32")
@@ -593,3 +596,19 @@ def test_a_compensated_sum_may_make_a_nan_of_an_infinity():
     found = list(outcomes(compensated, BY_NAME["inf-propagates"], Map.FORWARD))
     assert found
     assert all(outcome.verdict.ok for outcome in found)
+
+
+@pytest.mark.parametrize(
+    ("line", "limit"), [("i8 i14 k14", 3), ("i8 i15 k15", 1), ("i8 i128 k128", 0), ("f32 i9 k9", 3)]
+)
+def test_small_operands_are_so_small_that_no_sum_overflows(line, limit):
+    assert small_limit(Problem.parse(line)) == limit
+
+
+def test_a_target_that_raises_where_integers_overflow_is_never_asked_for_what_does():
+    def checked(X, K):
+        sums = [sum(int(a) * int(b) for a, b in zip(X[i:], K, strict=False)) for i in range(len(X) - len(K) + 1)]
+        return np.array(sums, X.dtype)  # which raises where one does not fit
+
+    report = verify(wrap(checked, ndim=1, dtypes=INTEGERS), exclude_laws=("rejects-invalid",), profile="gate")
+    assert [(v.law, v.reason) for v in report.violations] == []

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from convcheck.dtypes import DTYPES
-from convcheck.problem import Problem
+from convcheck.problem import Map, Problem
 
-__all__ = ["bits", "flat", "flip", "pad", "spatial", "stuff", "subsample", "wide", "wide_number"]
+__all__ = ["bits", "flat", "flip", "pad", "small_limit", "spatial", "stuff", "subsample", "wide", "wide_number"]
 
 Array = np.ndarray[Any, Any]
 
@@ -53,6 +53,12 @@ def wide(array: Array) -> Array:
 def wide_number(problem: Problem) -> Any:
     """Return the widest type in which other libraries compute with a problem's numbers."""
     return {"i": np.int64, "c": np.complex128}.get(DTYPES[problem.dtype].kind, np.float64)
+
+
+def small_limit(problem: Problem, which: Map = Map.FORWARD) -> int:
+    """Limit of small dense operands, 3 or 1, by which no sum can overflow; 0 where the type is too short for any."""
+    largest, terms = DTYPES[problem.dtype].largest, problem.terms(which)
+    return next((m for m in (3, 1) if m * m * terms + m * problem.bias <= largest), 0)
 
 
 def bits(array: Array) -> Array:

@@ -11,7 +11,7 @@ from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Conv
 from convcheck.errors import TargetRaisedError, UnsupportedError
-from convcheck.laws.arrangement import bits, flat
+from convcheck.laws.arrangement import bits, flat, small_limit
 from convcheck.laws.invalid import invalid_calls
 from convcheck.laws.law import ALL_MAPS, OWN_MAPS, Law
 from convcheck.operands import Fill, Operands, make
@@ -58,7 +58,8 @@ def output_owned(conv: Conv, problem: Problem, operands: Operands) -> Claim:
         shared.append(_identity_returns_its_input(conv, problem, operands.a))
     if conv.map is Map.FORWARD:
         shared.append(_minds_one_array_twice(conv, problem))
-    conv(problem, -operands.a, *operands[1:])
+    other = np.flip(operands.a) if operands.a.dtype.kind == "u" else -operands.a
+    conv(problem, np.ascontiguousarray(other), *operands[1:])
     none = np.zeros(len(shared), bool)
     note = "bit patterns, then 1: memory is shared, or one array given twice is not read as two"
     return Claim(flat(bits(first), np.array(shared)), flat(bits(kept), none), note=note)
@@ -74,8 +75,7 @@ def _identity_returns_its_input(conv: Conv, problem: Problem, x: Array) -> bool:
 def _minds_one_array_twice(conv: Conv, problem: Problem) -> bool:
     """Whether an image that is its own kernel gives another result than a copy of it does as the kernel."""
     whole = Problem(dtype=problem.dtype, size=problem.kernel, kernel=problem.kernel)
-    limit = next((m for m in (3, 1) if m * m * prod(whole.kernel) <= DTYPES[whole.dtype].largest), 0)
-    if not limit:  # no type so short holds the sum
+    if not (limit := small_limit(whole)):
         return False
     image = make(whole, "x", Fill("dense", limit))
     apart = conv(whole, image, image.copy()).copy()

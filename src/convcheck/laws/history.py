@@ -14,7 +14,7 @@ from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Conv
 from convcheck.errors import ShapeError, TargetRaisedError, UnsupportedError
-from convcheck.laws.arrangement import bits, flat, wide
+from convcheck.laws.arrangement import bits, flat, small_limit, wide
 from convcheck.laws.invalid import invalid_calls
 from convcheck.laws.law import ALL_MAPS, Law
 from convcheck.operands import Fill, Operands, make
@@ -24,8 +24,6 @@ __all__ = ["LAWS"]
 
 Array = np.ndarray[Any, Any]
 CHAPTER = "Contract"
-#: largest number of a type that holds few sums
-SHORT = 255
 
 
 def deterministic(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -72,8 +70,8 @@ def stateless(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 def _others(conv: Conv, problem: Problem, operands: Operands) -> Iterator[tuple[Problem, Operands]]:
     """Calls with operands of the same shapes and other parameters, with a bias or without, and of another dtype."""
-    roomy = DTYPES[problem.dtype].largest > SHORT  # so that a bias makes no sum overflow
-    if conv.map is conv.engine.capabilities.primary and "bias" in conv.engine.capabilities.features and roomy:
+    takes_bias = conv.map is conv.engine.capabilities.primary and "bias" in conv.engine.capabilities.features
+    if takes_bias and (problem.bias or _has_room(conv, problem, operands)):
         other, role = problem.replace(bias=not problem.bias), conv.map.bias
         yield other, operands._replace(bias=make(other, role, Fill("dense", 3)) if other.bias else None)
     if conv.map is Map.FORWARD:
@@ -95,6 +93,12 @@ def _others(conv: Conv, problem: Problem, operands: Operands) -> Iterator[tuple[
         telling = 1 if kind == "i" else 1 + 2.0 ** -(3 * DTYPES[dtype].precision // 4)
         values = operands.changed(lambda array: (np.sign(array.real.astype(np.float64)) * telling).astype(number))
         yield problem.replace(dtype=dtype), values
+
+
+def _has_room(conv: Conv, problem: Problem, operands: Operands) -> bool:
+    """Whether no result overflows where a small bias is added."""
+    value = wide(np.asarray(expect(conv.map, problem, operands, conv.numerics).value))
+    return bool(np.max(np.abs(value), initial=0) + 3 <= DTYPES[problem.dtype].largest)
 
 
 def _fail(conv: Conv, problem: Problem, operands: Operands) -> None:
@@ -151,7 +155,8 @@ def _many(which: Map, problem: Problem) -> Iterator[tuple[Problem, Operands]]:
         if not other.is_valid:
             continue
         roles = (*which.roles, *((which.bias,) if other.bias else ()))
-        limit = 3 if DTYPES[other.dtype].largest > SHORT else 1
+        if not (limit := small_limit(other, which)):
+            continue
         given = Operands(*(make(other, role, Fill("dense", limit, seed=number)) for role in roles))
         yield other, given
         if number % 4 == 1:
