@@ -6,7 +6,7 @@ import pytest
 
 from convcheck.engines.wrap import wrap
 from convcheck.examine import examine
-from convcheck.laws import BY_NAME, gradients
+from convcheck.laws import BY_NAME, gradients, training
 from convcheck.plan import Profile, cases_of, slices
 from convcheck.replay import replay
 from convcheck.run import verify
@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 from convcheck.selftest.correct.backwards import ENGINES  # noqa: E402 - there are none without torch
 from convcheck.selftest.faults.autograd import FAULTS  # noqa: E402
 
+CHAPTER = (*gradients.LAWS, *training.LAWS)
 FEW = Profile("few", pairs=False, triples=False, random=30, certifying=30, search=0)
 BY_FAULT = {fault.name.removeprefix("torch-"): fault.engine for fault in FAULTS}
 #: the law that a fault of a layer must not pass
@@ -64,7 +65,7 @@ def test_a_wrong_layer_is_found_by_the_law_that_speaks_of_its_mistake(fault, law
     assert failures(BY_FAULT[fault], law)
 
 
-@pytest.mark.parametrize("law", gradients.LAWS, ids=lambda law: law.name)
+@pytest.mark.parametrize("law", CHAPTER, ids=lambda law: law.name)
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 def test_a_correct_layer_is_not_accused(engine, law):
     assert failures(engine, law.name) == []
@@ -90,7 +91,7 @@ def test_a_case_replays_as_skipped_where_nothing_is_differentiated():
     assert replay(lambda x, w: x * w, line, array="numpy", ndim=1).skipped == "the target offers no second derivatives"
 
 
-@pytest.mark.parametrize("law", gradients.LAWS, ids=lambda law: law.name)
+@pytest.mark.parametrize("law", CHAPTER, ids=lambda law: law.name)
 def test_a_transposed_convolution_and_its_derivatives_conform(law, transposed):
     found = list(outcomes(transposed, law.name))
     wrong = [str(o.case) for o in found if o.verdict is not None and not o.verdict.ok]
@@ -102,7 +103,7 @@ def transposed():
     return wrap(torch.nn.functional.conv_transpose2d, name="torch.nn.functional:conv_transpose2d")
 
 
-@pytest.mark.parametrize("law", gradients.LAWS, ids=lambda law: law.name)
+@pytest.mark.parametrize("law", CHAPTER, ids=lambda law: law.name)
 def test_a_convolution_that_flips_the_kernel_conforms_where_it_says_so(law, flipping):
     assert failures(flipping, law.name) == []
 

@@ -32,6 +32,7 @@ from convcheck.laws import (
     locality,
     modes,
     symmetry,
+    training,
 )
 from convcheck.laws.arrangement import small_limit, stuff
 from convcheck.laws.law import Law
@@ -43,7 +44,7 @@ from convcheck.run import verify
 from convcheck.selftest.derivatives import by_maps
 from convcheck.space.table import INTEGERS
 
-CHAPTERS = (definition, geometry, symmetry, algebra, locality, gradients, contract, history, modes)
+CHAPTERS = (definition, geometry, symmetry, algebra, locality, gradients, training, contract, history, modes)
 DTYPES_HERE = ("f32", "f64", "f16", "bf16", "i32")
 OFFERED = Capabilities((1, 2, 3), DTYPES_HERE, frozenset(FEATURES), tuple(Map), work_limit=2_000)
 FEW = Profile("few", pairs=False, triples=False, random=40, certifying=40, search=0)
@@ -553,7 +554,7 @@ def test_every_law_states_its_equation_in_one_line(law):
 @laws
 def test_every_law_belongs_to_the_chapter_of_its_module(law):
     module = law.check.__module__.rpartition(".")[2]
-    assert {"history": "contract"}.get(module, module) == law.chapter.lower()
+    assert {"history": "contract", "training": "gradients"}.get(module, module) == law.chapter.lower()
 
 
 @laws

@@ -27,14 +27,15 @@ Context = Callable[[], AbstractContextManager[Any]]
 Change = Callable[[Any], Any]
 
 
-def modes_of(caller: Caller, apply: Apply, *, differentiable: bool) -> Modes:
+def modes_of(caller: Caller, apply: Apply, *, differentiable: bool, mkldnn: bool) -> Modes:
     """Return the modes of a caller, by what is claimed of them; none where it takes no torch tensors.
 
     ``apply`` calls it plainly. Where it is ``differentiable``, it must run with and without gradients.
+    ``mkldnn`` says that plain calls may use it.
     """
     if caller.kind.name != "torch" or not caller.kind.has_values:
         return {}
-    return _Torch(caller, apply, differentiable).modes()
+    return _Torch(caller, apply, differentiable, mkldnn).modes()
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class _Torch:
     caller: Caller
     apply: Apply
     differentiable: bool
+    mkldnn: bool
 
     def modes(self) -> Modes:
         import torch
@@ -99,7 +101,7 @@ class _Torch:
     def by_flags(self, device: str) -> Iterator[Mode]:
         yield self.within("with deterministic algorithms", torch_state.deterministic)
         yield self.with_float64_by_default()
-        if device == "cpu":
+        if device == "cpu" and self.mkldnn:
             yield self.within("without mkldnn", torch_state.without_mkldnn)
         for benchmark, repeatable in ((False, True), (True, False), (True, True)) if device == "cuda" else ():
             name = f"with cudnn.benchmark={benchmark} and cudnn.deterministic={repeatable}"

@@ -145,7 +145,8 @@ def _engine(
     note = ("layer: constructed anew for every call",) if layers else ()
     apply = apply_of(primary, caller.on_numpy, derivatives)
     apply = torch_flaws.sparing(apply) if facts.inherits else apply
-    modes = modes_of(caller, apply, differentiable=bool(derivatives and derivatives.accumulate))
+    differentiable = bool(derivatives and derivatives.accumulate)
+    modes = modes_of(caller, apply, differentiable=differentiable, mkldnn=not facts.inherits)
     engine = Engine(
         name=label,
         capabilities=Capabilities(

@@ -1,8 +1,19 @@
-"""The law book: one module a chapter, two for the contract, and all laws in an explicit tuple."""
+"""The law book: one module a chapter, two for the contract and for gradients, and all laws in an explicit tuple."""
 
 from __future__ import annotations
 
-from convcheck.laws import algebra, contract, definition, geometry, gradients, history, locality, modes, symmetry
+from convcheck.laws import (
+    algebra,
+    contract,
+    definition,
+    geometry,
+    gradients,
+    history,
+    locality,
+    modes,
+    symmetry,
+    training,
+)
 from convcheck.laws.law import Law
 
 __all__ = ["BY_NAME", "LAWS", "Law"]
@@ -14,6 +25,7 @@ LAWS: tuple[Law, ...] = (
     *algebra.LAWS,
     *locality.LAWS,
     *gradients.LAWS,
+    *training.LAWS,
     *contract.LAWS,
     *history.LAWS,
     *modes.LAWS,

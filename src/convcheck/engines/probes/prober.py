@@ -43,7 +43,42 @@ class Prober:
     def run(self, wanted: Wanted) -> Facts:
         """Settle everything, in the order in which each step needs the one before."""
         asking, problem, ndims = self._settle_call()
+        self._tell_of_call(asking.caller, problem, ndims)
+        asking, features = settle_parameters(asking, problem)
+        inherits = inherits_flaws(asking, problem)
+        kernels = settle_kernels(asking, problem, self.notes)
+        kept = wanted.dtypes or settle_dtypes(asking, problem, ndims, self.notes)
+        if inherits:
+            self.notes.append("torch's convolution, which it calls: without oneDNN, whose flaws are its own")
+        self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
         caller = asking.caller
+        signature = caller.signature
+        if signature.unknown:
+            self.notes.append(f"left at their defaults: {', '.join(signature.unknown)}")
+        if buffer := signature.buffer:
+            given = "always" if buffer == "required" else "for every second size of the result"
+            self.notes.append(f"output buffer: poisoned, given {given}")
+        numerics = settle_numerics(asking, problem, kept, wanted, self.notes, channels="channels" in features)
+        if numerics.normwise and not wanted.dtypes:
+            kept = tuple(d for d in kept if DTYPES[d].kind != "c")
+            self.notes.append("integers must be exact where rounding errors may not reach 1/2")
+        limit = settle_work(asking, problem, self.notes)
+        return Facts(
+            kind=caller.kind.name,
+            style=caller.style,
+            forms=caller.forms,
+            problem=problem,
+            ndims=ndims,
+            dtypes=kept,
+            features=features,
+            numerics=numerics,
+            work_limit=limit,
+            notes=tuple(self.notes),
+            kernels=kernels,
+            inherits=inherits,
+        )
+
+    def _tell_of_call(self, caller: Caller, problem: Problem, ndims: tuple[int, ...]) -> None:
         self.notes += [
             f"arrays: {caller.kind.name}",
             f"style: {caller.style}",
@@ -55,37 +90,8 @@ class Prober:
             self.notes.append(f"counts: channels in multiples of {problem.channels}, filters of {problem.filters}")
         if caller.forms.get("result") == "first":
             self.notes.append("result: the first of a tuple")
-        asking, features = settle_parameters(asking, problem)
-        inherits = inherits_flaws(asking, problem)
-        kernels = settle_kernels(asking, problem, self.notes)
-        kept = wanted.dtypes or settle_dtypes(asking, problem, ndims, self.notes)
-        if inherits:
-            self.notes.append("torch's convolution, which it calls: without oneDNN, whose flaws are its own")
-        self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
-        if caller.signature.unknown:
-            self.notes.append(f"left at their defaults: {', '.join(caller.signature.unknown)}")
-        if buffer := caller.signature.buffer:
-            given = "always" if buffer == "required" else "for every second size of the result"
-            self.notes.append(f"output buffer: poisoned, given {given}")
-        numerics = settle_numerics(asking, problem, kept, wanted, self.notes, channels="channels" in features)
-        if numerics.normwise and not wanted.dtypes:
-            kept = tuple(d for d in kept if DTYPES[d].kind != "c")
-            self.notes.append("integers must be exact where rounding errors may not reach 1/2")
-        limit = settle_work(asking, problem, self.notes)
-        return Facts(
-            kind=caller.kind.name,
-            style=caller.style,
-            forms=asking.caller.forms,
-            problem=problem,
-            ndims=ndims,
-            dtypes=kept,
-            features=features,
-            numerics=numerics,
-            work_limit=limit,
-            notes=tuple(self.notes),
-            kernels=kernels,
-            inherits=inherits,
-        )
+        if caller.forms.get("images") == "alone":
+            self.notes.append("images: one at a time, without a batch")
 
     def _settle_call(self) -> tuple[Asking, Problem, tuple[int, ...]]:
         """Array kind, style and spatial axes: the first candidates under which the shape comes out right."""
@@ -148,7 +154,6 @@ class Prober:
             asking = self._asking(kind, "functional").spelling(images="alone")
             if asking.takes(plain(kernel, ndim, "f32", 2, 3)):
                 problem = plain(kernel, ndim, "f32")
-                self.notes.append("images: one at a time, without a batch")
                 return asking, problem, wanted or self._axes(asking, problem)
         return None
 
