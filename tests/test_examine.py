@@ -93,6 +93,12 @@ def test_an_interrupt_of_the_user_is_passed_on():
         examine(raising(KeyboardInterrupt()), CASE)
 
 
+@pytest.mark.parametrize("law", ["stateless", "revisits"])
+def test_a_law_that_makes_other_calls_too_is_not_judged_by_those_alone(law):
+    outcome = outcome_of(right, Case.parse(f"{law} f16 i5 k2 x=ones w=ones"))
+    assert (outcome.verdict, outcome.skipped) == (None, "it does not take f16")
+
+
 def test_what_the_engine_does_not_offer_is_skipped():
     outcome = outcome_of(right, Case.parse("definition f16 i5 k2 x=ones w=ones"))
     assert (outcome.verdict, outcome.skipped) == (None, "it does not take f16")

@@ -80,8 +80,8 @@ def test_numpy_offers_no_gradient():
     assert engine.capabilities.maps == (Map.FORWARD,)
 
 
-def with_backward(by_bias, *, keeps=lambda _, gy: gy):
-    """A convolution with a bias, whose gradient by the bias is ``by_bias(ctx, gy)``."""
+def with_backward(by_bias, *, keeps=lambda _, gy: gy, saves=lambda array: array):
+    """A convolution with a bias, whose gradient by the bias is ``by_bias(ctx, gy)``; what it ``saves`` of operands."""
 
     class Written(torch.autograd.Function):
         @staticmethod
@@ -91,7 +91,7 @@ def with_backward(by_bias, *, keeps=lambda _, gy: gy):
 
         @staticmethod
         def backward(ctx, gy):
-            x, w = ctx.saved_tensors
+            x, w = map(saves, ctx.saved_tensors)
             gy = keeps(ctx, gy)
             gx, gw = (g(shape.shape, o, gy) for g, shape, o in ((grad_x, x, w), (grad_w, w, x)))
             return gx, gw, by_bias(ctx, gy) if ctx.needs_input_grad[2] else None
@@ -167,3 +167,9 @@ def no_gradient_of_x(x, w):
 
 def test_one_gradient_that_raises_is_offered_and_judged():
     assert wrap(no_gradient_of_x, array="torch", ndim=2).capabilities.maps == tuple(Map)
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_second_derivatives_that_lack_a_share_in_silence_are_offered_and_judged(detached):
+    engine = with_backward(summed, saves=torch.Tensor.detach if detached else lambda array: array)
+    assert judged_of(engine, "double-backward") == (True, detached)

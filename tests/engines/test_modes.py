@@ -74,6 +74,14 @@ def test_a_difference_without_mkldnn_is_found_where_torch_s_convolution_is_not_c
     assert reason(modes_agree, conv_of(unfolding)).endswith("(without mkldnn)")
 
 
+def test_who_is_called_without_mkldnn_is_not_compared_with_itself():
+    def own(x, w):
+        return F.conv2d(x, w)
+
+    named = [{mode.name for mode in wrap(f, ndim=2, array="torch").modes["values"]} for f in (F.conv2d, own)]
+    assert ["without mkldnn" in names for names in named] == [True, False]
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_number_of_threads_that_makes_a_difference_is_found(count):
     before = torch.get_num_threads()
