@@ -213,7 +213,8 @@ class Isolated:
                 while time.monotonic() < deadline and (smaller := self._first_death(list(move(case)), how)):
                     case = smaller
         repeated = 2 if _is_hang(how) else 5
-        failed = sum(self._first_death([case], how) is not None for _ in range(repeated))
+        again = self._supervisor.run(iter([("walk", self._spec, [case])] * repeated))
+        failed = sum(isinstance(answer, Death) and _kind(answer.how) == _kind(how) for _, answer in again)
         return replace(_death(case, how), found=found, failed=failed, repeated=repeated)
 
     def _first_death(self, cases: list[Case], how: str) -> Case | None:
