@@ -17,8 +17,9 @@ from convcheck.engines.base import Engine
 from convcheck.engines.capabilities import Capabilities
 from convcheck.engines.probes.derivatives import GRADIENT_PROBE
 from convcheck.errors import UnsupportedError, UsageError
+from convcheck.isolation.deaths import Deaths, death_of, is_hang
 from convcheck.isolation.supervisor import Death, Limits, Supervisor
-from convcheck.isolation.tasks import BROKE, Spec
+from convcheck.isolation.tasks import Spec
 from convcheck.laws import BY_NAME
 from convcheck.laws.law import SECONDS
 from convcheck.operands import Fill, Operands
@@ -26,7 +27,6 @@ from convcheck.plan import Profile, Slice
 from convcheck.problem import Map, Problem
 from convcheck.repeat import Replayed
 from convcheck.report.model import Violation
-from convcheck.shrink import MOVES, complexity
 
 __all__ = ["Isolated"]
 
@@ -58,8 +58,8 @@ class Isolated:
         if options.get("device", "cpu") != "cpu":  # drivers reserve addresses without bound, and survive no fork
             limits, module = replace(limits, memory=0), ""
         self._limits = limits
-        self._died: list[tuple[Case, str]] = []
         self._supervisor = Supervisor(workers, limits, module, LIBRARIES if SECONDS in profile.affords else ())
+        self._deaths = Deaths(self._supervisor)
         self._spec = Spec(target, tuple(sorted(options.items())))
         try:
             self.engine = self._infer()
@@ -81,7 +81,7 @@ class Isolated:
             if len(avoid) >= ENOUGH_OF_PROBES:
                 return Engine(str(self._spec.target), Capabilities((), ()), _unanswered, notes=(NOTHING_KNOWN,))
             avoid.add(found.entry.line)
-            self._died.append((_probe_case(found.entry.line), found.how))
+            self._deaths.add(_probe_case(found.entry.line), found.how)
             self._less_patient(found)
 
     def judge(self, jobs: Iterator[Job], deadline: float, stop: Callable[[Job], bool]) -> Iterator[Job]:
@@ -121,20 +121,19 @@ class Isolated:
 
     def _patience(self) -> int:
         """Deaths after which a law gives up."""
-        hangs = any(_is_hang(how) for _, how in self._died)
-        return ENOUGH_HANGS_OF_A_LAW if hangs else ENOUGH_OF_A_LAW
+        return ENOUGH_HANGS_OF_A_LAW if self._deaths.hangs else ENOUGH_OF_A_LAW
 
     @property
     def hanging(self) -> bool:
         """Whether the target has hung so often that nothing more is asked of it."""
-        return sum(_is_hang(how) for _, how in self._died) >= ENOUGH_HANGS
+        return self._deaths.hangs >= ENOUGH_HANGS
 
     def _bury(self, part: Slice, death: Death) -> tuple[list[Slice], list[Slice]]:
         """Keep the case that the target died of; return what is left of the slice before it, and behind it."""
         self._less_patient(death)
         if death.entry is None:
             return [], []
-        self._died.append((Case.parse(death.entry.line), death.how))
+        self._deaths.add(Case.parse(death.entry.line), death.how)
         if part.stream == "search":
             return [], []
         at = part.start + death.entry.number
@@ -142,7 +141,7 @@ class Isolated:
         return ([before] if at > part.start else []), ([behind] if at + 1 < part.stop else [])
 
     def _less_patient(self, death: Death) -> None:
-        if _is_hang(death.how):
+        if is_hang(death.how):
             self._supervisor.limits = replace(self._limits, seconds=min(self._limits.seconds, IMPATIENT))
 
     def minimise(self, cases: list[Case]) -> list[Violation]:
@@ -181,7 +180,7 @@ class Isolated:
 
     def last_death(self) -> str:
         """How the target died last, in words; empty where it did not."""
-        return self._died[-1][1] if self._died else ""
+        return self._deaths.last
 
     def describe(self, problem: Problem, which: Map) -> Diagnosis:
         """Say what the target computes of a map near a problem, also if it dies of that, or takes too long."""
@@ -193,49 +192,19 @@ class Isolated:
 
     def deaths(self) -> list[Violation]:
         """One violation for each way in which the target died, made small."""
-        ways = {_kind(how): how for _, how in reversed(self._died)}
         if not self.engine.capabilities.ndims:  # it cannot be called at all: nothing to walk through
-            return [_death(next(c for c, h in self._died if _kind(h) == way), how) for way, how in ways.items()]
-        return [self._smallest_death(self._plainest(how), how) for how in ways.values()]
-
-    def _plainest(self, how: str) -> Case:
-        """Return a case of one death: one of a single call, if that is deadly too, else the simplest that was met."""
-        met = sorted((c for c, h in self._died if _kind(h) == _kind(how)), key=complexity)
-        single = [case.replace(law="survives") for case in met[:60]]
-        return self._first_death(single, how) or met[0]
-
-    def _smallest_death(self, found: Case, how: str) -> Violation:
-        """Walk through smaller and smaller cases: whichever a worker dies of in the same way is the next."""
-        deadline, case, before = time.monotonic() + self._profile.shrink_seconds, found, None
-        while case != before and time.monotonic() < deadline:
-            before = case
-            for move in MOVES:
-                while time.monotonic() < deadline and (smaller := self._first_death(list(move(case)), how)):
-                    case = smaller
-        repeated = 2 if _is_hang(how) else 5
-        again = self._supervisor.run(iter([("walk", self._spec, [case])] * repeated))
-        failed = sum(isinstance(answer, Death) and _kind(answer.how) == _kind(how) for _, answer in again)
-        return replace(_death(case, how), found=found, failed=failed, repeated=repeated)
-
-    def _first_death(self, cases: list[Case], how: str) -> Case | None:
-        while cases:
-            answer = self._supervisor.one("walk", self._spec, cases)
-            if not isinstance(answer, Death) or answer.entry is None:
-                return None
-            if _kind(answer.how) == _kind(how):
-                return cases[answer.entry.number]
-            cases = cases[answer.entry.number + 1 :]
-        return None
+            return self._deaths.each()
+        return self._deaths.smallest(self._spec, self._profile.shrink_seconds)
 
     def replay(self, case: Case) -> Replayed:
         """Judge one case again; a death is a violation of `survives`."""
         if not self.engine.capabilities.ndims:
-            return Replayed(case, 1, _death(case, self._died[-1][1]))
+            return Replayed(case, 1, death_of(case, self._deaths.last))
         answer = self._supervisor.one("judge_case_again", self._spec, case)
         if not isinstance(answer, Death):
             replayed: Replayed = answer
             return replayed
-        return Replayed(case, 1, _death(case, answer.how))
+        return Replayed(case, 1, death_of(case, answer.how))
 
     def close(self) -> None:
         """End the workers and all that they started."""
@@ -263,21 +232,6 @@ NOTHING_KNOWN = "nothing could be inferred: the target died of every probe"
 
 def _unanswered(_: Map, problem: Problem, __: Operands) -> Array:
     raise UnsupportedError(f"{problem}: {NOTHING_KNOWN}")
-
-
-def _kind(how: str) -> str:
-    if how.startswith(BROKE):  # whatever the message and the line
-        return ":".join(how.split(":")[:2])
-    return "no answer" if _is_hang(how) else how
-
-
-def _is_hang(how: str) -> bool:
-    return how.startswith("no answer")
-
-
-def _death(case: Case, how: str) -> Violation:
-    law = BY_NAME["survives"]
-    return Violation(law.name, law.equation, case, case, how, np.inf)
 
 
 def _probe_case(line: str) -> Case:
