@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from typing import Any
 
 from convcheck.backend import Backend, InProcess, Job
@@ -217,8 +216,6 @@ class _Run:
         if law.takes and law.takes not in self.profile.affords and not self.named:
             affording = " and ".join(profile.name for profile in PROFILES.values() if law.takes in profile.affords)
             return f"takes {law.takes}: judged in {affording}, or where it is named by --laws"
-        if law.requires and not _importable(law.requires):
-            return f"{law.requires} is not installed"
         offered = self.engine.capabilities
         spaces = [Space.of(offered, law, m) for m in law.maps_of(offered)]
         if not spaces:
@@ -233,13 +230,6 @@ class _Run:
             return {}
         table = tuple(Space(self.engine.capabilities).table.items())
         return {strength: reached(self.classes, tuple(CLASSES), table, strength) for strength in (2, 3)}
-
-
-def _importable(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except (ImportError, ValueError):  # something keeps it from being imported, and says so here already
-        return False
 
 
 def _conclude(law: Law, tally: Tally, violation: Violation | None, silent: str) -> LawResult:

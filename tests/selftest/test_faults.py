@@ -7,7 +7,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
-from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
@@ -88,8 +87,7 @@ def test_names_are_unique_and_those_of_the_engines():
 
 
 def test_every_kind_is_planted():
-    without_torch = set() if find_spec("torch") else {"mode"}
-    assert {fault.kind for fault in FAULTS} == set(KINDS) - without_torch
+    assert {fault.kind for fault in FAULTS} == set(KINDS)
 
 
 @pytest.mark.parametrize("fault", [f for f in FAULTS if f.kind == "gradient"], ids=lambda fault: fault.name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
 
 from convcheck.claim import Claim
 from convcheck.dtypes import DTYPES
@@ -95,7 +97,7 @@ class Law:
             return f"the target {CLAIMS[self.modes]}"
         if self.offers and self.offers not in offers_of(engine.derivatives, engine.capabilities.primary):
             return f"the target offers no {self.offers}"
-        return ""
+        return f"{self.requires} is not installed" if self.requires and not _importable(self.requires) else ""
 
     @property
     def equation(self) -> str:
@@ -106,3 +108,11 @@ class Law:
     def text(self) -> str:
         """Whole docstring."""
         return inspect.getdoc(self.check) or ""
+
+
+@cache
+def _importable(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # something keeps it from being imported, and says so here already
+        return False
