@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -269,6 +270,11 @@ def test_some_layers_of_networks_have_many_channels_and_filters_on_planes():
     blocked = [p for p in blocked if min(p.channels_per_group, p.filters_per_group) >= 16]
     assert {p.ndim for p in blocked} == {1, 2, 3}
     assert {p.dtype for p in blocked} == {"f32", "bf16"}
+
+
+def test_some_inputs_have_more_positions_than_16_bits_number_on_any_number_of_axes():
+    layers = network_layers(EVERYTHING, Map.FORWARD, 300_000)
+    assert {p.ndim for p in layers if prod(p.size) > 1 << 16} == {1, 2, 3}
 
 
 def test_layers_of_networks_stay_below_the_work_limit():

@@ -72,7 +72,15 @@ _BLOCKED = (
     "f32 n1 g1 c16 o16 i3x8x9 k3x1x1 p1x0x0",  # R(2+1)D: time
 )
 
-#: dtypes that layers of many channels are taken in, of which an engine's first two are enough
+#: more positions than 16 bits can number
+_MANY_POSITIONS = (
+    "f32 n1 g1 c1 o1 i65543 k10 s5",  # wav2vec: raw audio
+    "f32 n1 g1 c1 o1 i257x259 k3x3 s2x2 p1x1",  # ResNet: an image
+    "f32 n1 g1 c1 o1 i257x259 k2x1",
+    "f32 n1 g1 c1 o1 i41x40x41 k3x3x3 s2x2x2 p1x1x1",  # C3D: a volume
+)
+
+#: dtypes that large layers are taken in, of which an engine's first two are enough
 _TUNED = ("f32", "bf16", "f16", "f64")
 
 
@@ -80,14 +88,14 @@ _TUNED = ("f32", "bf16", "f16", "f64")
 def network_layers(offered: Capabilities, which: Map, work_limit: int) -> tuple[Problem, ...]:
     """Layers that an engine takes, in each floating-point dtype; on the primary map in one integer dtype each, in turn.
 
-    Those of many channels and filters are taken in two floating-point dtypes.
+    Those of many channels and filters, or of many positions, are taken in two floating-point dtypes.
     """
     floats = [d for d in offered.dtypes if DTYPES[d].kind == "f"]
     integers = [d for d in offered.dtypes if DTYPES[d].kind == "i" and which is offered.primary]
     wanted = [(dtype, line) for dtype in floats for line in _LAYERS]
     wanted += [(dtype, line) for dtype, line in zip(cycle(integers), _LAYERS, strict=False)]
     tuned = [d for d in _TUNED if d in floats][:2]
-    wanted += [(dtype, line) for dtype in tuned for line in _BLOCKED]
+    wanted += [(dtype, line) for dtype in tuned for line in (*_BLOCKED, *_MANY_POSITIONS)]
     layers = [Problem.parse(line).replace(dtype=dtype) for dtype, line in wanted]
     return tuple(p for p in layers if not offered.admits(p) and p.work <= work_limit)
 
