@@ -491,6 +491,14 @@ def test_a_name_that_misleads_about_axes_is_given_up_where_nothing_comes_back():
     assert wrap(of_two_axes, name="lib1d:corr").capabilities.ndims == (2,)
 
 
+def test_axes_on_which_a_kernel_of_one_tap_alone_is_taken_are_not_the_targets():
+    def of_one_axis(x, k):  # a single tap is broadcast over planes
+        positions = len(x) - len(k) + 1
+        return sum(x[j : j + positions] * k[j] for j in range(len(k)))
+
+    assert wrap(of_one_axis, name="corr").capabilities.ndims == (1,)
+
+
 @pytest.mark.parametrize("dtype", ["f16", "i32", "u8"])
 def test_a_function_that_takes_one_rare_type_is_found(dtype):
     def picky(x, w):
