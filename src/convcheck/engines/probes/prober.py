@@ -121,7 +121,7 @@ class Prober:
         tuples = product(alone, ("first",), self.kinds, styles, ndims, usual)
         several = product(counts, ("whole",), self.kinds, ("functional",), ndims, (*usual, "f16", "i8"))
         candidates = (*likely, *others, *tuples, *several)
-        # a kernel of one tap is taken by much that takes no other on as many axes: the first, of unequal sizes, tells most
+        # a kernel of one tap is also taken on axes on which no other is: the first, of unequal sizes, tells most
         for kernels, (count, form, kind, style, ndim, dtype) in product((KERNELS[:1], KERNELS[1:]), candidates):
             if wrong_shape is not None and count not in alone:
                 break
