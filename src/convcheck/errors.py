@@ -43,7 +43,7 @@ class UsageError(ConvcheckError):
 
 
 class UnsupportedError(ConvcheckError):
-    """The target says, by NotImplementedError, that it does not take this problem: counted, not judged."""
+    """The target says that it does not take this problem: counted, not judged."""
 
 
 class MisshapenError(ConvcheckError):

@@ -281,3 +281,13 @@ def test_a_wrong_layer_is_found_out_by_the_law_that_speaks_of_it(layer, law):
 @pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d, Own, Conv2D], ids=lambda layer: layer.__name__)
 def test_a_right_layer_conforms(layer):
     assert failing(layer) == []
+
+
+def test_a_layer_that_computes_its_weight_from_others_cannot_be_given_one():
+    class Normed(nn.Conv2d):
+        def __init__(self, in_channels, out_channels, kernel_size):
+            super().__init__(in_channels, out_channels, kernel_size)
+            nn.utils.parametrizations.weight_norm(self)
+
+    with pytest.raises(UsageError, match="it computes its weight from other parameters"):
+        wrap(Normed, ndim=2)

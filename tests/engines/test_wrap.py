@@ -20,6 +20,7 @@ from convcheck.engines.wrap import wrap
 from convcheck.errors import TargetRaisedError, UnsupportedError, UsageError
 from convcheck.laws import BY_NAME
 from convcheck.operands import Fill, Operands, make
+from convcheck.plan import PROFILES
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
 from convcheck.run import verify
@@ -941,3 +942,61 @@ class Called:
 @pytest.mark.parametrize("function", [partial(half), Called()])
 def test_what_is_written_in_python_may_sum_in_its_own_type_however_it_is_called(function):
     assert any(note.startswith("accumulator: that of the operands in f16") for note in wrap(function).notes)
+
+
+def refusing(fits, words="not that"):
+    """A correlation of two planes that says what it doesn't take by an exception that might be a mistake's."""
+
+    def corr2d(X, K):
+        if not fits(X, K):
+            raise ValueError(words)
+        return correlated(X, K)
+
+    return corr2d
+
+
+def correlated(X, K):
+    windows = np.lib.stride_tricks.sliding_window_view(X, K.shape)
+    return np.einsum("ijkl,kl->ij", windows, K).astype(X.dtype)
+
+
+FEW = PROFILES["smoke"].replace(random=4, certifying=30)
+
+
+@pytest.mark.parametrize(
+    ("fits", "kernels"),
+    [
+        (lambda _, K: K.shape[0] == K.shape[1], ()),
+        (lambda _, K: K.shape == (3, 3), (3,)),
+        (lambda _, K: K.shape[0] % 2 and K.shape[1] % 2, (1, 3, 5)),
+        (lambda X, _: X.shape[0] == X.shape[1], ()),
+        (lambda X, K: X.flags.c_contiguous and K.flags.c_contiguous, ()),
+    ],
+    ids=["square-kernels", "kernels-of-three", "odd-kernels", "square-planes", "contiguous"],
+)
+def test_what_the_plainest_problem_of_a_kind_is_refused_for_is_counted_where_it_is_met_again(fits, kernels):
+    engine = wrap(refusing(fits, "only some"))
+    report = verify(engine, profile=FEW)
+    assert "refuses, in its own words: only some" in engine.notes
+    assert (report.verdict, engine.capabilities.kernels) == ("conforms", kernels)
+
+
+def test_images_that_are_refused_together_are_not_asked_for():
+    def one_image(x, w):
+        assert len(x) == 1, "one image"
+        return layer(x, w)
+
+    assert features(one_image) == {"channels"}
+
+
+def test_what_no_plain_problem_is_refused_for_is_a_violation():
+    report = verify(refusing(lambda X, _: X.size < 100), profile=FEW)
+    assert "definition" in {violation.law for violation in report.violations}
+
+
+def test_a_mistake_that_raises_is_no_refusal():
+    def wrong(X, K):
+        return correlated(X, K) if K.shape[0] == K.shape[1] else X @ np.ones(1000)
+
+    assert [note for note in wrap(wrong).notes if "refuses" in note] == []
+    assert not verify(wrong, profile=FEW).ok

@@ -15,6 +15,7 @@ from convcheck.dtypes import DTYPES
 from convcheck.engines.capabilities import Capabilities
 from convcheck.engines.derivatives import Derivatives
 from convcheck.engines.modes import Mode, Modes
+from convcheck.engines.refusals import raised_at
 from convcheck.errors import MisshapenError, TargetRaisedError, UnsupportedError, is_interrupt
 from convcheck.layouts import telltale
 from convcheck.operands import Operands
@@ -37,7 +38,8 @@ class Engine:
     ``apply(map, problem, operands)`` takes NumPy arrays in any layout and returns what the target returned as
     a NumPy array, sharing its memory where that is possible. ``derivatives`` say how it differentiates, and ``modes``
     how else it can be called. Where it ``has_values`` not, shapes and types are all that there is to judge. A
-    ``buffered`` one may be given the memory for its result. ``notes`` are what was inferred, one fact a line, and
+    ``buffered`` one may be given the memory for its result. ``refusals`` are the places at which it raises on what it
+    does not take (`convcheck.engines.refusals.raised_at`). ``notes`` are what was inferred, one fact a line, and
     ``facts`` the same in a form from which the engine is made again without asking the target.
     """
 
@@ -48,6 +50,7 @@ class Engine:
     modes: Modes = field(default_factory=dict)
     has_values: bool = True
     buffered: bool = False
+    refusals: frozenset[str] = frozenset()
     convention: str = "correlation"
     numerics: Numerics = field(default_factory=Numerics)
     notes: tuple[str, ...] = ()
@@ -87,7 +90,8 @@ class Conv:
         Raises
         ------
         UnsupportedError
-            If the engine declares, or the target says by NotImplementedError, that it does not take the problem.
+            If the engine declares, or the target says (by NotImplementedError, or where it refused the plainest such
+            problem), that it does not take the problem.
         TargetRaisedError
             If the target raises anything else, or returns what is no array.
         MisshapenError
@@ -185,6 +189,8 @@ class Conv:
                 when_out_of_memory()
             if is_interrupt(error):
                 raise
+            if self.engine.refusals and raised_at(error) in self.engine.refusals:
+                raise UnsupportedError(f"{self.engine.name}: {first_line(error)}") from error
             raise TargetRaisedError(f"{type(error).__name__}: {first_line(error)}") from error
         finally:
             if os.getpid() != process:

@@ -17,7 +17,8 @@ class Facts:
 
     ``kind``, ``style`` and ``forms`` say how the target is called, ``problem`` is one that it takes, ``gradients`` are
     the roles by which it has derivatives, ``twice`` says whether these have some, and ``notes`` tell the user. A target
-    that ``inherits`` calls torch's own convolution, with what that gets wrong.
+    that ``inherits`` calls torch's own convolution, with what that gets wrong. ``refusals`` are the places at which it
+    raises on the plainest problems of a kind that it doesn't take (`convcheck.engines.refusals.raised_at`).
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Facts:
     gradients: tuple[str, ...] = ()
     twice: bool = False
     inherits: bool = False
+    refusals: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ class Layers:
         Raises
         ------
         TypeError
-            If it has no weight or no bias of the right shape.
+            If it has no weight or no bias of the right shape, or computes it from other parameters.
         """
         import torch
 
@@ -165,6 +165,8 @@ class Layers:
                 layer = layer.to(w.device, w.dtype)
             if isinstance(layer, torch.nn.modules.lazy.LazyModuleMixin):
                 layer.initialize_parameters(x)  # type: ignore[misc]
+        if torch.nn.utils.parametrize.is_parametrized(layer):
+            raise TypeError("it computes its weight from other parameters, so that none can be given to it")
         places = _state_of(layer)
         weight = _place(places, "weight", w)
         state = {weight: w}

@@ -164,6 +164,7 @@ def _engine(
         modes={**modes, **(layers.modes_of(caller) if layers else {})},
         has_values=caller.kind.has_values,
         buffered=bool(caller.signature.buffer),
+        refusals=facts.refusals,
         convention=convention,
         numerics=_numerics(facts.numerics, primary, low=_LOW if derivatives else {}),
         notes=(*note, *facts.notes, f"gradients: {described(derivatives)}"),

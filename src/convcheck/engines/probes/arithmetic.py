@@ -45,7 +45,9 @@ def settle_numerics(
     narrow: dict[str, str] = {
         d: d for d in low if _is_narrow(call, asking.caller, problem, d, wanted, channels=channels)
     }
-    if 0 < len(narrow) < len(low):  # no arithmetic of arrays does one without the other: a mistake in one of them
+    foreign = kind.name == "numpy" and [*narrow] == ["bf16"]  # NumPy knows float16 alone, which einsum sums in float32
+    # other arithmetic of arrays doesn't do one without the other: a mistake in one of them
+    if 0 < len(narrow) < len(low) and not foreign:
         notes.append(f"accumulator: float32, though {', '.join(narrow)} alone is summed in its own type")
         narrow = {}
     elif narrow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from convcheck.engines.arrays import as_numpy
 from convcheck.engines.base import first_line
 from convcheck.engines.caller import Caller
 from convcheck.engines.facts import Watch
+from convcheck.engines.refusals import raised_at
 from convcheck.errors import is_interrupt
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
@@ -28,11 +29,15 @@ KERNELS, _MORE = ((2, 3, 2), (3, 3, 3), (1, 1, 1), (5, 5, 5)), (3, 3, 2)
 
 @dataclass(frozen=True)
 class Asking:
-    """A way to call the target, and who watches; one that ``flips``, a convolution, is given a flipped kernel."""
+    """A way to call the target, and who watches; one that ``flips``, a convolution, is given a flipped kernel.
+
+    ``refusals`` are what it said when it declined a problem, by the place where it did.
+    """
 
     caller: Caller
     watch: Watch
     flips: bool = False
+    refusals: dict[str, str] = field(default_factory=dict, compare=False)
 
     def spelling(self, **forms: str) -> Self:
         """Return the same with some parameters given in other forms."""
@@ -75,6 +80,23 @@ class Asking:
         except BaseException as error:
             if is_interrupt(error):
                 raise
+        return False
+
+    def declines(self, problem: Problem, operands: Operands | None = None) -> bool:
+        """Whether the target raises, on the plainest problem of a kind, by a statement of its own.
+
+        What is no parameter of it can't be left out of its signature, so that this is how it says what it doesn't take.
+        """
+        try:
+            self._attempt(problem, operands)
+        except NotImplementedError:
+            return True
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
+            if place := raised_at(error):
+                self.refusals[place] = first_line(error) or type(error).__name__
+                return True
         return False
 
     def _attempt(self, problem: Problem, operands: Operands | None) -> Array:

@@ -8,12 +8,12 @@ import numpy as np
 
 from convcheck.dtypes import DTYPES
 from convcheck.engines import torch_flaws, torch_state
-from convcheck.engines.probes.asking import Asking, on_axes, plain_operands
+from convcheck.engines.probes.asking import KERNELS, Asking, on_axes, plain, plain_operands
 from convcheck.errors import UsageError
 from convcheck.problem import Problem
 from convcheck.reference.maps import contract
 
-__all__ = ["inherits_flaws", "settle_dtypes", "settle_kernels", "settle_work"]
+__all__ = ["inherits_flaws", "settle_dtypes", "settle_kernels", "settle_refusals", "settle_work"]
 
 #: multiply-adds a problem may have, by the seconds that 20,000 of them took: (seconds, limit)
 _SPEEDS = ((0.001, 1_000_000), (0.005, 100_000), (0.05, 5_000), (float("inf"), 1_000))
@@ -78,13 +78,26 @@ def _multiplies(asking: Asking, problem: Problem, dtype: str) -> bool:
 
 
 def settle_kernels(asking: Asking, problem: Problem, notes: list[str]) -> tuple[int, ...]:
-    """Sizes of a kernel that are left where others raise NotImplementedError; empty where none does."""
+    """Sizes of a kernel that are left where others are declined; empty where none is."""
     squares = {k: problem.replace(size=(9,) * problem.ndim, kernel=(k,) * problem.ndim) for k in (1, 2, 3, 5)}
-    taken = tuple(k for k, square in squares.items() if not asking.refuses(square))
+    taken = tuple(k for k, square in squares.items() if not asking.declines(square))
     if not 0 < len(taken) < len(squares):
         return ()
     notes.append(f"kernels: {', '.join(map(str, taken))} along every axis")
     return taken
+
+
+def settle_refusals(asking: Asking, problem: Problem, notes: list[str]) -> frozenset[str]:
+    """Places where the target raises on what it doesn't take, and no parameter says: in kernels, sizes, or memory."""
+    asking.declines(problem.replace(size=(*problem.size[:-1], problem.size[-1] + 1)))
+    for kernel in KERNELS:
+        asking.declines(plain(kernel, problem.ndim, problem.dtype, problem.channels, problem.filters))
+    operands = plain_operands(asking.caller.primary, problem)
+    for name in ("a", "b"):
+        every_second = np.repeat(getattr(operands, name), 2, axis=-1)[..., ::2]
+        asking.declines(problem, operands._replace(**{name: every_second}))
+    notes += [f"refuses, in its own words: {words}" for words in dict.fromkeys(asking.refusals.values())]
+    return frozenset(asking.refusals)
 
 
 def settle_work(asking: Asking, problem: Problem, notes: list[str]) -> int:

@@ -167,7 +167,7 @@ def _answers(asking: Asking, sample: Problem) -> bool:
 
 
 def _refused(asking: Asking, problem: Problem, features: set[str]) -> set[str]:
-    """Features on which the target raises NotImplementedError."""
+    """Features that the target refuses: parameters by NotImplementedError, what is none by any exception of its own."""
     ndim, twice = problem.ndim, {"channels": 2 * problem.channels, "filters": 2 * problem.filters}
     changes: dict[str, dict[str, Any]] = {
         "batch": {"batch": 2},
@@ -178,5 +178,7 @@ def _refused(asking: Asking, problem: Problem, features: set[str]) -> set[str]:
         "padding": {"padding": ((1, 1),) * ndim},
         "dilation": {"dilation": (2,) * ndim, "size": (9,) * ndim},
     }
-    refused = {n for n in features & set(changes) if asking.refuses(problem.replace(**changes[n]))}
+    unnamed = {"batch", "channels"} if "groups" not in asking.caller.signature.names else {"batch"}
+    refuses = {name: asking.declines if name in unnamed else asking.refuses for name in changes}
+    refused = {n for n in features & set(changes) if refuses[n](problem.replace(**changes[n]))}
     return refused | {f for f in features if f.split("-")[-1] in refused and f != "same-padding"}

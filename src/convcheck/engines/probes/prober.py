@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -12,8 +13,15 @@ from convcheck.engines.caller import Caller
 from convcheck.engines.facts import Facts, Wanted, Watch
 from convcheck.engines.probes.arithmetic import settle_numerics
 from convcheck.engines.probes.asking import KERNELS, Asking, on_axes, plain
-from convcheck.engines.probes.limits import inherits_flaws, settle_dtypes, settle_kernels, settle_work
+from convcheck.engines.probes.limits import (
+    inherits_flaws,
+    settle_dtypes,
+    settle_kernels,
+    settle_refusals,
+    settle_work,
+)
 from convcheck.engines.probes.parameters import settle_parameters, settle_together
+from convcheck.engines.torch_flaws import WithoutOneDNN
 from convcheck.problem import Problem
 
 __all__ = ["Prober"]
@@ -58,10 +66,12 @@ class Prober:
         if buffer := signature.buffer:
             given = "always" if buffer == "required" else "for every second size of the result"
             self.notes.append(f"output buffer: poisoned, given {given}")
-        numerics = settle_numerics(asking, problem, kept, wanted, self.notes, channels="channels" in features)
+        with WithoutOneDNN() if inherits else nullcontext():  # as it will be judged
+            numerics = settle_numerics(asking, problem, kept, wanted, self.notes, channels="channels" in features)
         if numerics.normwise and not wanted.dtypes:
             kept = tuple(d for d in kept if DTYPES[d].kind != "c")
             self.notes.append("integers must be exact where rounding errors may not reach 1/2")
+        refusals = settle_refusals(asking, problem, self.notes)
         limit = settle_work(asking, problem, self.notes)
         return Facts(
             kind=caller.kind.name,
@@ -76,6 +86,7 @@ class Prober:
             notes=tuple(self.notes),
             kernels=kernels,
             inherits=inherits,
+            refusals=refusals,
         )
 
     def _tell_of_call(self, caller: Caller, problem: Problem, ndims: tuple[int, ...]) -> None:
