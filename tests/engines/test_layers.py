@@ -229,6 +229,29 @@ class PackedForGood(nn.Conv2d):
         return self._conv_forward(x, self.kept, self.bias)
 
 
+class Shared(dict):
+    """A cache that is not copied."""
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+class PackedForCopiesToo(nn.Conv2d):
+    """In eval mode a copy made of the weight is found by copies of the layer, unless theirs has changed oftener."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.packed = Shared()
+
+    def forward(self, x):
+        if self.training:
+            return super().forward(x)
+        key = self.weight._version, self.weight.dtype
+        if self.packed.get("key") != key:
+            self.packed.update(key=key, weight=self.weight.detach().clone())
+        return self._conv_forward(x, self.packed["weight"], self.bias)
+
+
 class FirstSizeKept(nn.Conv2d):
     """The first result's number of columns is taken for that of all."""
 
@@ -270,6 +293,7 @@ class ExchangedWhenLoaded(nn.Conv2d):
         (ThirdCallWrong, "layer-calls-agree"),
         (BiasLostAlone, "layer-calls-agree"),
         (FirstSizeKept, "layer-calls-agree"),
+        (PackedForCopiesToo, "layer-calls-agree"),
         (StrideLost, "stride-subsamples"),
     ],
     ids=lambda value: getattr(value, "__name__", value),

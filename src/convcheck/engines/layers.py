@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -76,7 +77,7 @@ class Layers:
         return layer
 
     def modes_of(self, caller: Caller) -> Modes:
-        """Other ways to call a layer: with each mode of padding, its state loaded, again, on one image alone."""
+        """Other ways to call a layer: with modes of padding, its state loaded, again, copied, on one image alone."""
         from torch.nn.modules.conv import _ConvNd
 
         def mode(name: str, function: Callable[..., Any], *, must: bool = True) -> Mode:
@@ -92,6 +93,7 @@ class Layers:
             for name in ("training", "eval")
             for changed in (False, True)
         )
+        calls += (mode("as a copy of one that was called", self.copied, must=False),)
         if issubclass(self.cls, _ConvNd):  # of other layers, nobody promised it
             calls += (mode("on one image without a batch", self.unbatched, must=False),)
         states = (mode("reloaded", self.reloaded), mode("reloaded after a call", partial(self.reloaded, used=True)))
@@ -141,6 +143,19 @@ class Layers:
                 places[name].copy_(value)
             layer.train(not evaluates)
             return [layer(x) for _ in range(3)][-1]
+
+    def copied(self, x: Any, w: Any, **given: Any) -> Any:
+        """Call a copy of a layer that was called before, with other weights."""
+        import torch
+
+        layer, state = self.build(x, w, given)
+        with torch.no_grad():
+            layer.eval()(x)
+            twin = deepcopy(layer).train()
+            places = _state_of(twin)
+            for name, value in state.items():
+                places[name].copy_(value)
+            return twin.eval()(x)
 
     def unbatched(self, x: Any, w: Any, **given: Any) -> Any:
         """Call a layer on an image that is alone, without the axis of images."""

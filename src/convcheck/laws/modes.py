@@ -47,7 +47,8 @@ def compiled_agrees(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 def layer_calls_agree(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """The third call of a layer = its first, in training and in eval mode, also if its weight has changed in place.
 
-    What layers of torch make of one image without the axis of images is what they make of a batch of it.
+    A copy of a layer that was called computes by the weight that it is given itself. What layers of torch make of one
+    image without the axis of images is what they make of a batch of it.
     """
     return _agree(conv, problem, operands, "calls")
 
