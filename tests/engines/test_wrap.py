@@ -981,6 +981,18 @@ def test_what_the_plainest_problem_of_a_kind_is_refused_for_is_counted_where_it_
     assert (report.verdict, engine.capabilities.kernels) == ("conforms", kernels)
 
 
+@pytest.mark.parametrize("parameter", ["stride", "padding", "dilation", "groups"])
+def test_a_parameter_that_is_refused_is_a_violation(parameter):
+    def for_show(x, w, stride=1, padding=0, dilation=1, groups=1):
+        given = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        if np.max(given[parameter]) > (parameter != "padding"):
+            raise ValueError("not yet")
+        return layer(x, w, **given)
+
+    report = verify(wrap(for_show, dtypes=("f64",)), laws=["definition"], profile=FEW)
+    assert [violation.reason for violation in report.violations] == ["raised ValueError: not yet"]
+
+
 def test_images_that_are_refused_together_are_not_asked_for():
     def one_image(x, w):
         assert len(x) == 1, "one image"

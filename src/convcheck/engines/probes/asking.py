@@ -85,7 +85,7 @@ class Asking:
     def declines(self, problem: Problem, operands: Operands | None = None) -> bool:
         """Whether the target raises, on the plainest problem of a kind, by a statement of its own.
 
-        What is no parameter of it can't be left out of its signature, so that this is how it says what it doesn't take.
+        Asked only of what no parameter says: a parameter is a promise, and is refused by NotImplementedError alone.
         """
         try:
             self._attempt(problem, operands)
