@@ -173,3 +173,21 @@ def test_one_gradient_that_raises_is_offered_and_judged():
 def test_second_derivatives_that_lack_a_share_in_silence_are_offered_and_judged(detached):
     engine = with_backward(summed, saves=torch.Tensor.detach if detached else lambda array: array)
     assert judged_of(engine, "double-backward") == (True, detached)
+
+
+def test_a_gradient_that_says_it_cannot_be_differentiated_again_offers_no_second_one():
+    class Once(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.save_for_backward(x, w)
+            return torch.nn.functional.conv2d(x, w)
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx, gy):
+            x, w = ctx.saved_tensors
+            shapes = x.shape, w.shape
+            return torch.nn.grad.conv2d_input(shapes[0], w, gy), torch.nn.grad.conv2d_weight(x, shapes[1], gy)
+
+    derivatives = wrap(lambda x, w: Once.apply(x, w), name="once", array="torch").derivatives
+    assert (derivatives.roles, derivatives.second) == (("x", "w"), None)

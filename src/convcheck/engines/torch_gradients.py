@@ -72,9 +72,10 @@ def _gone_back(result: Any, inputs: Sequence[Any], upstream: Any, times: int) ->
 
 
 def _differentiated(gradient: Any, inputs: Sequence[Any], direction: Any, *, or_zero: bool) -> Any:
-    """Gradients of a gradient's inner product with a direction.
+    """Gradients of a gradient's inner product with a direction, by inputs that have had none.
 
     Without a graph, torch leaves it out of every sum in silence: as if it were constant, where ``or_zero`` says so.
+    The whole graph is gone back through, not the way to the inputs alone, on which once_differentiable says nothing.
 
     Raises
     ------
@@ -82,7 +83,8 @@ def _differentiated(gradient: Any, inputs: Sequence[Any], direction: Any, *, or_
         If it carries no graph.
     """
     if gradient.requires_grad:
-        return torch.autograd.grad(gradient, inputs, direction, materialize_grads=True)
+        gradient.backward(direction)
+        return [torch.zeros_like(each) if each.grad is None else each.grad for each in inputs]
     if or_zero:
         return [torch.zeros_like(each) for each in inputs]
     raise NotImplementedError("the gradient carries no graph, by which it could be differentiated")
