@@ -189,5 +189,5 @@ def test_a_gradient_that_says_it_cannot_be_differentiated_again_offers_no_second
             shapes = x.shape, w.shape
             return torch.nn.grad.conv2d_input(shapes[0], w, gy), torch.nn.grad.conv2d_weight(x, shapes[1], gy)
 
-    derivatives = wrap(lambda x, w: Once.apply(x, w), name="once", array="torch").derivatives
+    derivatives = wrap(Once.apply, name="once", array="torch").derivatives
     assert (derivatives.roles, derivatives.second) == (("x", "w"), None)
