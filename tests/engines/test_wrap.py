@@ -372,6 +372,16 @@ def test_same_with_a_stride_is_left_out_where_it_means_something_else():
     assert "strided-same" not in features(padded_before)
 
 
+def test_a_name_of_padding_in_capitals_says_what_it_pads_with_a_stride():
+    def padded_before(x, w, stride=1, padding="VALID"):  # as torch's "same", which goes with no stride
+        return layer(x, w, stride=stride, padding={"SAME": "same", "VALID": 0}[padding])
+
+    engine = wrap(padded_before, dtypes=("f64",))
+    assert "strided-same" in engine.capabilities.features
+    (violation,) = verify(engine, laws=["definition"], profile=FEW).violations
+    assert violation.case.problem.same
+
+
 # -- how functions are written ---------------------------------------------------------------------------------
 
 

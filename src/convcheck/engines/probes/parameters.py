@@ -131,10 +131,14 @@ def _name_taken(asking: Asking, form: str, sample: Problem) -> str:
 
 
 def _strides_same(asking: Asking, problem: Problem) -> bool:
-    """Whether "same" goes with a stride, and leaves ceil(S / s) positions of the window that `same_padding` gives."""
+    """Whether "same" goes with a stride, and leaves ceil(S / s) positions of the window that `same_padding` gives.
+
+    In capitals it is TensorFlow's or ONNX's, who say of which window: where others come, that is for the laws to find.
+    """
     if "stride" not in asking.caller.signature.names:
         return False
-    return _answers(asking, problem.replace(size=(6,) * problem.ndim, stride=(2,) * problem.ndim, same=True))
+    sample = problem.replace(size=(6,) * problem.ndim, stride=(2,) * problem.ndim, same=True)
+    return asking.takes(sample) if asking.caller.forms.get("same", "").isupper() else _answers(asking, sample)
 
 
 def _apart(asking: Asking, problem: Problem, features: set[str]) -> set[str]:
