@@ -213,11 +213,14 @@ def test_layouts_are_taken_in_turn_until_every_pair_has_occurred():
     problem, numerics = PROBLEM.replace(bias=True), Numerics()
     found = [
         choose_fills("layouts", seeded(turn), Map.FORWARD, problem, numerics, turn=turn)
-        for turn in range(len(LAYOUTS) ** 2)
+        for turn in range(len(LAYOUTS) * (len(LAYOUTS) + 2))
     ]
-    few = [{fills[number].layout for fills in found[: len(LAYOUTS)]} for number in range(3)]
-    assert few == [set(LAYOUTS)] * 3
-    assert len({(a.layout, b.layout) for a, b, _ in found}) == len(found)
+    names = list(LAYOUTS)
+    first, second = found[: len(names)], found[len(names) : 2 * len(names)]
+    assert [[fill.layout for fill in fills] for fills in first] == [[n, "contiguous", "contiguous"] for n in names]
+    assert [[fill.layout for fill in fills] for fills in second] == [["contiguous", n, "contiguous"] for n in names]
+    pairs = {(a.layout, b.layout) for a, b, _ in found[2 * len(names) :]}
+    assert (len(pairs), {bias.layout for *_, bias in found}) == (len(names) ** 2, set(names))
 
 
 def test_layouts_are_of_every_kind():

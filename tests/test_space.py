@@ -303,6 +303,20 @@ def test_any_count_of_a_class_occurs(name, least, most):
     assert len(counts) > (most - least) / 3
 
 
+@pytest.mark.parametrize(
+    ("line", "features", "expected"),
+    [
+        ("n1 g1 c3 o1 i4x6 k2x3", FEATURES, "n3 g1 c3 o3 i6x6 k3x3"),
+        ("n2 g2 c4 o2 i5x4 k1x1", FEATURES, "n4 g1 c4 o4 i5x5 k1x1"),
+        ("n1 g1 c1 o1 i2x3 k1x2", (), "n1 g1 c1 o1 i3x3 k2x2"),
+        ("n1 g1 c5 o1 i2x3 k1x2", ("channels",), "n1 g1 c4 o4 i3x3 k2x2"),
+    ],
+)
+def test_axes_are_made_alike_as_far_as_that_is_taken(line, features, expected):
+    space = Space(Capabilities((2,), ("f32",), frozenset(features)))
+    assert space.alike(Problem.parse(line)) == Problem.parse(expected)
+
+
 def test_batches_are_of_any_size():
     batches = {p.batch for p in built({"batch": "several", "size": "tiny"})}
     assert (min(batches), max(batches), len(batches) > 25) == (2, 33, True)

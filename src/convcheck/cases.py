@@ -222,13 +222,14 @@ def _scalable(budget: _Budget) -> Fills:
 
 
 def _layouts(budget: _Budget) -> Fills:
-    """Exact operands laid out in every way in turn: each operand's layouts, then all pairs of them."""
-    names = tuple(LAYOUTS)
+    """Exact operands laid out in every way in turn: the first one's layouts, the second one's, then pairs of them."""
+    names, fills = tuple(LAYOUTS), _exact(budget)
     turn = budget.choose.integer(0, len(names) ** 2 - 1) if budget.turn is None else budget.turn
-    step = 1 + turn // len(names)
-    return tuple(
-        fill.replace(layout=names[(turn + number * step) % len(names)]) for number, fill in enumerate(_exact(budget))
-    )
+    rounds, which = divmod(turn, len(names))
+    if rounds < 2:
+        return tuple(f.replace(layout=names[which if n == rounds else 0]) for n, f in enumerate(fills))
+    step = rounds - 1
+    return tuple(f.replace(layout=names[(which + n * step) % len(names)]) for n, f in enumerate(fills))
 
 
 def _cancelling(budget: _Budget) -> Fills:

@@ -187,7 +187,11 @@ def cases_of(engine: Engine, part: Slice, profile: Profile, seed: int) -> Iterat
 
 
 def _problem(choose: Chooser, engine: Engine, space: Space, part: Slice, index: int) -> Problem:
-    """Build a problem of a row of a sweep, as a layer of a network, or free; of these, every third around a layer's."""
+    """Build a problem of a row of a sweep, as a layer of a network, or free.
+
+    Of free ones, every third of a certifying law is built around a layer's geometry, and those of laws about layouts
+    have axes that may be mistaken for each other.
+    """
     law, offered = BY_NAME[part.law], engine.capabilities
     if part.stream == "networks":
         layer = _networks(engine, law, part.map)[index]
@@ -195,7 +199,8 @@ def _problem(choose: Chooser, engine: Engine, space: Space, part: Slice, index: 
     if part.stream == "sweep":
         return space.build(choose, part.rows[index - part.start])
     known = geometries(offered) if part.law in CERTIFYING and index % 3 == 2 else ()
-    return space.build_around(choose, choose.pick(known)) if known else space.build(choose)
+    problem = space.build_around(choose, choose.pick(known)) if known else space.build(choose)
+    return space.alike(problem) if law.fills == "layouts" else problem
 
 
 def _filled(

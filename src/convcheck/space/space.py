@@ -86,6 +86,18 @@ class Space:
         """Build a problem of a layer's kernel, stride, padding and dilation, with all else chosen."""
         return self._builder(choose, {}).around(layer.kernel, layer.stride, layer.padding, layer.dilation)
 
+    def alike(self, problem: Problem) -> Problem:
+        """Return the problem with axes that may be mistaken for each other, of equal sizes, as far as that is taken."""
+        count, ndim = max(2, min(4, problem.channels)), problem.ndim
+        counts = {"groups": 1, "channels": count, "filters": count}
+        square = {"size": (max(problem.size),) * ndim, "kernel": (max(problem.kernel),) * ndim}
+        limit = self.work_limit or self.capabilities.work_limit
+        for changes in (counts | square | {"batch": count}, counts | {"batch": count}, counts | square, counts, square):
+            other = problem.replace(**changes)
+            if other.is_valid and other.work <= limit and not self.capabilities.admits(other):
+                return other
+        return problem
+
     def _builder(self, choose: Chooser, row: Mapping[str, str]) -> Builder:
         cls = {p: row.get(p) or choose.pick(_weighted(p, classes)) for p, classes in self.table.items()}
         return Builder(choose, cls, self.capabilities, self.work_limit or self.capabilities.work_limit)
