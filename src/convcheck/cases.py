@@ -201,7 +201,7 @@ def _exact(budget: _Budget) -> Fills:
 
 def _defining(budget: _Budget) -> Fills:
     """Exact operands, and now and then the most extreme integer of a dtype in either: other laws would overflow."""
-    if budget.choose.integer(0, 15) or not budget.extremes_fit:
+    if budget.choose.integer(0, 5) or not budget.extremes_fit:
         return _exact(budget)
     extreme, taps = Fill("extreme"), Fill("taps", seed=budget.seed())
     return budget.choose.pick(((extreme, taps), (taps, extreme)))
