@@ -45,11 +45,16 @@ def test_upper_case_is_taken_too():
 
 
 def test_parameters_that_no_convolution_has_are_left_at_their_defaults():
-    assert read(function_of("x, w, mode='valid', stride=1")).names == {"stride": "stride"}
+    assert read(function_of("x, w, boundary='fill', stride=1")).names == {"stride": "stride"}
+
+
+@pytest.mark.parametrize(("default", "known"), [("'full'", True), ("'same'", True), ("'constant'", False), ("1", False)])
+def test_a_mode_is_known_by_its_default(default, known):
+    assert ("mode" in read(function_of(f"x, w, mode={default}")).names) is known
 
 
 def test_what_is_left_at_its_default_is_known():
-    assert read(function_of("x, w, stride=1, mode='valid', *rest, hop=1, **more")).unknown == ("mode", "hop")
+    assert read(function_of("x, w, stride=1, boundary='fill', *rest, hop=1, **more")).unknown == ("boundary", "hop")
 
 
 def test_a_default_may_be_an_array():

@@ -1022,3 +1022,43 @@ def test_a_mistake_that_raises_is_no_refusal():
 
     assert [note for note in wrap(wrong).notes if "refuses" in note] == []
     assert not verify(wrong, profile=FEW).ok
+
+
+@pytest.mark.parametrize(
+    ("function", "ndims", "convention"),
+    [
+        (np.correlate, (1,), "correlation"),
+        (np.convolve, (1,), "convolution"),
+        (scipy.signal.correlate, (1, 2, 3), "correlation"),
+        (scipy.signal.convolve2d, (2,), "convolution"),
+        (scipy.signal.fftconvolve, (1, 2, 3), "convolution"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_functions_with_a_mode_are_called_in_valid_and_either_operand_may_be_the_larger_one(
+    function, ndims, convention
+):
+    engine = wrap(function)
+    assert (engine.capabilities.ndims, engine.convention) == (ndims, convention)
+    assert {"style: bare", "mode: valid"} <= set(engine.notes)
+    assert verify(engine, laws=["definition", "rejects-invalid", "stateless"], profile=FEW).verdict == "conforms"
+
+
+def test_a_mode_of_another_kind_is_left_at_its_default():
+    def corr(X, K, mode="constant"):
+        assert mode == "constant"
+        return correlated(X, K)
+
+    assert "left at their defaults: mode" in wrap(corr).notes
+
+
+def test_what_is_called_a_convolution_and_is_a_correlation_is_judged_as_that_unless_it_is_declared():
+    assert wrap(correlated, name="convolve").convention == "correlation"
+    assert wrap(correlated, name="convolve", convention="convolution").convention == "convolution"
+
+
+def test_a_kernel_that_is_flipped_is_a_mistake_under_another_name():
+    def conv2d(X, K):
+        return correlated(X, K[::-1, ::-1])
+
+    assert (wrap(conv2d).convention, wrap(conv2d, name="convolve").convention) == ("correlation", "convolution")

@@ -57,6 +57,8 @@ class Caller:
         if self.told or self.signature.told or any(getattr(problem, name) != value for name, value in defaults.items()):
             named = [name for name in (*defaults, "output_padding") if name in self.signature.names]
             given |= {name: self.spell(name, problem) for name in named}
+        if "mode" in self.signature.names:
+            given["mode"] = "valid"
         if buffered or self.signature.buffer == "required":
             given["out"] = self.kind.to_native(poisoned(self.primary, problem)[self._first])
         x, w = x[self._first], w[self._first] if self.style == "bare" else w

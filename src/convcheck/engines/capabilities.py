@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from convcheck.problem import Map, Problem
 
-__all__ = ["FEATURES", "Capabilities"]
+__all__ = ["FEATURES", "LARGER_KERNELS", "Capabilities"]
 
 #: what an engine may take beyond one image, one channel and one filter
 FEATURES = (
@@ -28,6 +28,9 @@ FEATURES = (
     "strided-same",  # by such a name, with a stride
     "output-padding",  # a transposed convolution's output_padding
 )
+
+#: what few take: in the mode "valid" of NumPy and SciPy, either operand may be the larger one
+LARGER_KERNELS = "larger-kernels"
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ class Facts:
 
     ``kind``, ``style`` and ``forms`` say how the target is called, ``problem`` is one that it takes, ``gradients`` are
     the roles by which it has derivatives, ``twice`` says whether these have some, and ``notes`` tell the user. A target
-    that ``inherits`` calls torch's own convolution, with what that gets wrong. ``refusals`` are the places at which it
-    raises on the plainest problems of a kind that it doesn't take (`convcheck.engines.refusals.raised_at`).
+    that ``inherits`` calls torch's own convolution, with what that gets wrong; one whose ``convention`` is convolution
+    flips the kernel. ``refusals`` are the places at which it raises on the plainest problems of a kind that it doesn't
+    take (`convcheck.engines.refusals.raised_at`).
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Facts:
     gradients: tuple[str, ...] = ()
     twice: bool = False
     inherits: bool = False
+    convention: str = "correlation"
     refusals: frozenset[str] = frozenset()
 
 

@@ -27,6 +27,8 @@ ALIASES = {
     "output_padding": ("output_padding", "out_padding", "output_pad", "output_pads"),
     "groups": ("groups", "group", "feature_group_count", "num_groups", "g"),
 }
+#: which part of the full convolution NumPy's and SciPy's functions return
+MODES = ("valid", "same", "full")
 #: names of a kernel and of an input that cannot be meant otherwise
 KERNELS = ("k", "kernel", "w", "weight", "weights", "filter", "filters", "h", "taps", "kern", "coeffs")
 INPUTS = ("x", "input", "inputs", "image", "images", "img", "signal")
@@ -40,7 +42,7 @@ class Signature:
     whether ``out``, into which the result is written, is ``optional`` or ``required`` (empty: there is none). A
     ``told`` function must be given every parameter, since some have no default, or one that means something; so must
     one that ``needs_bias``. One whose arrays are named so takes the ``kernel_first``. ``unknown`` parameters are no
-    convolution's, and are left at their defaults.
+    convolution's, and are left at their defaults; a ``mode`` as NumPy and SciPy have it is always "valid".
     """
 
     arrays: tuple[str, ...]
@@ -93,7 +95,7 @@ def read_signature(
         elif parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             unknown.append(parameter.name)
             _must_have_default(parameter, label)
-    told = any(not _says_nothing(role, p.default) for role, p in spoken.items() if role not in ("bias", "out"))
+    told = any(not _says_nothing(role, p.default) for role, p in spoken.items() if role in ALIASES and role != "bias")
     required = {role for role, p in spoken.items() if p.default is p.empty}
     return Signature(
         arrays=tuple(p.name for p in fixed[:arrays]) or ("x", "w"),
@@ -119,6 +121,8 @@ def _role(parameter: inspect.Parameter, arrays: int) -> str | None:
     """What a parameter says of a convolution, by its name."""
     if arrays == 2 and parameter.name == "out":
         return "out"
+    if parameter.name == "mode" and parameter.default in MODES:
+        return "mode"
     return next((role for role, aliases in ALIASES.items() if parameter.name.lower() in aliases), None)
 
 

@@ -42,7 +42,7 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
     style: str | None = None,
     dtypes: Sequence[str] | None = None,
     device: str = "cpu",
-    convention: str = "correlation",
+    convention: str | None = None,
     accuracy: str | None = None,
     accumulator: str | None = None,
     input_rounding: str | None = None,
@@ -70,7 +70,8 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
     device
         Any torch device string.
     convention
-        ``correlation``, or ``convolution`` where the kernel is meant to be flipped.
+        ``correlation``, or ``convolution`` where the kernel is meant to be flipped, as of a function that is called
+        "convolve" it is unless said otherwise.
     accuracy
         ``componentwise`` or ``normwise`` (Winograd, FFT).
     accumulator
@@ -120,12 +121,13 @@ def wrap(  # noqa: PLR0913 - everything that a user may say about a function
             ndims=_as_tuple(ndim),
             hints=_ndims_of(label),
             flips=convention == "convolution",
+            may_flip=convention is None and "convolve" in label.rpartition(":")[2].lower(),
             watch=watch,
         )
         found = prober.run(Wanted(tuple(dtypes or ()), accuracy, accumulator, input_rounding, splits))
         facts = sought(found, _caller(function, signature, found, device), backward, watch)
     caller = _caller(function, signature, facts, device)
-    return _engine(label, caller, facts, convention, found_again(facts, caller, backward), layers)
+    return _engine(label, caller, facts, found_again(facts, caller, backward), layers)
 
 
 def _caller(function: Callable[..., Any], signature: Signature, facts: Facts, device: str) -> Caller:
@@ -136,7 +138,6 @@ def _engine(
     label: str,
     caller: Caller,
     facts: Facts,
-    convention: str,
     derivatives: Derivatives | None,
     layers: Layers | None,
 ) -> Engine:
@@ -165,7 +166,7 @@ def _engine(
         has_values=caller.kind.has_values,
         buffered=bool(caller.signature.buffer),
         refusals=facts.refusals,
-        convention=convention,
+        convention=facts.convention,
         numerics=_numerics(facts.numerics, primary, low=_LOW if derivatives else {}),
         notes=(*note, *facts.notes, f"gradients: {described(derivatives)}"),
         versions=(caller.kind.version(),),
@@ -228,7 +229,7 @@ def _styles_of(label: str, signature: Signature) -> list[str]:
         return ["transposed"]
     if "transpose" in label.rpartition(":")[2].lower():  # or is made of one
         return ["transposed", "functional", "bare"]
-    return ["functional", "bare"] if signature.names.keys() - {"out"} else ["bare", "functional"]
+    return ["functional", "bare"] if signature.names.keys() - {"out", "mode"} else ["bare", "functional"]
 
 
 def _ndims_of(label: str) -> tuple[int, ...]:

@@ -119,6 +119,8 @@ def rejects_invalid(conv: Conv, problem: Problem, operands: Operands) -> Claim:
             rejected.append(what)
         else:  # an empty array holds no value: several libraries answer a kernel that does not fit so
             (accepted if prod(shape) else rejected).append(f"{what}: returned shape {shape}")
+    if not (rejected or accepted):
+        raise UnsupportedError(f"{conv.engine.name} is a convolution of whatever it is given")
     note = "accepted " + "; ".join(accepted)
     return Claim(np.array([len(rejected)]), np.array([len(rejected) + len(accepted)]), note=note)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -104,9 +105,9 @@ def _has_room(conv: Conv, problem: Problem, operands: Operands) -> bool:
 def _fail(conv: Conv, problem: Problem, operands: Operands) -> None:
     """Make a call that cannot be answered: whatever it leaves behind, the next call must not find."""
     if conv.map is Map.FORWARD:
-        _, wrong, given = next(invalid_calls(conv.map, problem, operands, conv.engine.capabilities.features))
-        with suppress(TargetRaisedError, UnsupportedError):
-            conv.attempt(wrong, given)
+        for _, wrong, given in islice(invalid_calls(conv.map, problem, operands, conv.engine.capabilities.features), 1):
+            with suppress(TargetRaisedError, UnsupportedError):
+                conv.attempt(wrong, given)
 
 
 def _changed(array: Array) -> Array:

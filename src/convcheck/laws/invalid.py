@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from convcheck.engines.capabilities import LARGER_KERNELS
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
@@ -19,7 +20,7 @@ Calls = Iterator[tuple[str, Any, Operands]]
 
 def invalid_calls(which: Map, problem: Problem, operands: Operands, features: frozenset[str]) -> Calls:
     """What is wrong, a problem that says so, and operands; only what the engine's features allow to ask."""
-    if which is Map.FORWARD:
+    if which is Map.FORWARD and LARGER_KERNELS not in features:
         yield from _too_large(problem, operands, features)
     if "channels" in features:
         yield from _other_channels(which, problem, operands)

@@ -18,6 +18,7 @@ from convcheck.engines.refusals import raised_at
 from convcheck.errors import is_interrupt
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
+from convcheck.reference.maps import contract
 
 __all__ = ["KERNELS", "Asking", "on_axes", "plain", "plain_operands"]
 
@@ -70,6 +71,13 @@ class Asking:
         """Whether a result of the right shape comes back."""
         result = self.call(problem)
         return result is not None and result.shape == problem.shapes[self.caller.primary.result]
+
+    def answers(self, problem: Problem) -> bool:
+        """Whether small integers come back right."""
+        which = self.caller.primary
+        operands = plain_operands(which, problem)
+        result, expected = self.call(problem, operands), contract(which, problem, *operands)
+        return result is not None and result.shape == expected.shape and bool(np.all(np.rint(result) == expected))
 
     def refuses(self, problem: Problem) -> bool:
         """Whether the target says that it does not take the problem: any other exception is for the laws to judge."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-import numpy as np
-
+from convcheck.engines.capabilities import LARGER_KERNELS
 from convcheck.engines.probes.asking import Asking, plain_operands
 from convcheck.problem import Map, Problem
-from convcheck.reference.maps import contract
 
 __all__ = ["settle_parameters", "settle_together"]
 
@@ -28,6 +26,7 @@ def settle_parameters(asking: Asking, problem: Problem) -> tuple[Asking, frozens
     """Return how the target is asked from now on, and its features (`convcheck.engines.capabilities.FEATURES`)."""
     named = asking.caller.signature.names
     features = {name for name in _STEPS if name in named}
+    features |= {LARGER_KERNELS} if "mode" in named else set()
     asking = settle_together(asking, problem)
     if "padding" in named and asking.caller.primary is Map.FORWARD:
         asking, found = _settle_names(asking, problem)
@@ -138,7 +137,7 @@ def _strides_same(asking: Asking, problem: Problem) -> bool:
     if "stride" not in asking.caller.signature.names:
         return False
     sample = problem.replace(size=(6,) * problem.ndim, stride=(2,) * problem.ndim, same=True)
-    return asking.takes(sample) if asking.caller.forms.get("same", "").isupper() else _answers(asking, sample)
+    return asking.takes(sample) if asking.caller.forms.get("same", "").isupper() else asking.answers(sample)
 
 
 def _apart(asking: Asking, problem: Problem, features: set[str]) -> set[str]:
@@ -153,7 +152,7 @@ def _apart(asking: Asking, problem: Problem, features: set[str]) -> set[str]:
         return set()
     samples = {"depthwise": both.replace(groups=2), "multiplier": both.replace(groups=2, filters=4)}
     minds = named or _minds_filters(asking, problem)
-    return {name for name, sample in samples.items() if _answers(asking, sample) or (minds and asking.takes(sample))}
+    return {name for name, sample in samples.items() if asking.answers(sample) or (minds and asking.takes(sample))}
 
 
 def _minds_filters(asking: Asking, problem: Problem) -> bool:
@@ -161,13 +160,6 @@ def _minds_filters(asking: Asking, problem: Problem) -> bool:
     three = problem.replace(channels=3, filters=3, groups=3)
     operands = plain_operands(Map.FORWARD, three)
     return asking.call(three, operands._replace(b=operands.b[:2])) is None
-
-
-def _answers(asking: Asking, sample: Problem) -> bool:
-    """Whether small integers come back right."""
-    operands = plain_operands(Map.FORWARD, sample)
-    result, expected = asking.call(sample, operands), contract(Map.FORWARD, sample, *operands)
-    return result is not None and result.shape == expected.shape and bool(np.all(np.rint(result) == expected))
 
 
 def _refused(asking: Asking, problem: Problem, features: set[str]) -> set[str]:

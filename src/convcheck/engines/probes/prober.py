@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from convcheck.dtypes import DTYPES
 from convcheck.engines.arrays import ArrayKind
 from convcheck.engines.caller import Caller
+from convcheck.engines.capabilities import LARGER_KERNELS
 from convcheck.engines.facts import Facts, Wanted, Watch
 from convcheck.engines.probes.arithmetic import settle_numerics
 from convcheck.engines.probes.asking import KERNELS, Asking, on_axes, plain
@@ -36,7 +37,8 @@ _RARE_DTYPES = ("f16", "bf16", "i32", "i16", "i8", "u8", "complex64", "complex12
 class Prober:
     """Candidates for how the target may be called; `run` settles each by the first that works.
 
-    ``ndims`` are declared; ``hints`` are what a name says, which holds where an array comes back at all.
+    ``ndims`` are declared, and ``flips``: that the target is a convolution; ``hints`` are what a name says, which holds
+    where an array comes back at all. One that is called a convolution ``may_flip``.
     """
 
     caller: Callable[[ArrayKind, str], Caller]
@@ -46,21 +48,25 @@ class Prober:
     watch: Watch
     hints: tuple[int, ...] = ()
     flips: bool = False
+    may_flip: bool = False
     notes: list[str] = field(default_factory=list)
 
     def run(self, wanted: Wanted) -> Facts:
         """Settle everything, in the order in which each step needs the one before."""
         asking, problem, ndims = self._settle_call()
         self._tell_of_call(asking.caller, problem, ndims)
+        asking = self._settle_convention(asking, problem)
         asking, features = settle_parameters(asking, problem)
         inherits = inherits_flaws(asking, problem)
         kernels = settle_kernels(asking, problem, self.notes)
         kept = wanted.dtypes or settle_dtypes(asking, problem, ndims, self.notes)
         if inherits:
             self.notes.append("torch's convolution, which it calls: without oneDNN, whose flaws are its own")
-        self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
+        self.notes.append("parameters: " + (", ".join(sorted(features - {LARGER_KERNELS})) or "none"))
         caller = asking.caller
         signature = caller.signature
+        if "mode" in signature.names:
+            self.notes.append("mode: valid")
         if signature.unknown:
             self.notes.append(f"left at their defaults: {', '.join(signature.unknown)}")
         if buffer := signature.buffer:
@@ -86,6 +92,7 @@ class Prober:
             notes=tuple(self.notes),
             kernels=kernels,
             inherits=inherits,
+            convention="convolution" if asking.flips else "correlation",
             refusals=refusals,
         )
 
@@ -103,6 +110,14 @@ class Prober:
             self.notes.append("result: the first of a tuple")
         if caller.forms.get("images") == "alone":
             self.notes.append("images: one at a time, without a batch")
+
+    def _settle_convention(self, asking: Asking, problem: Problem) -> Asking:
+        """Flip the kernel for a target that is called a convolution, if it is one, and no correlation."""
+        flipping = replace(asking, flips=True)
+        if not self.may_flip or asking.answers(problem) or not flipping.answers(problem):
+            return asking
+        self.notes.append("convention: convolution, as it is called (convention correlation asks for the other)")
+        return flipping
 
     def _settle_call(self) -> tuple[Asking, Problem, tuple[int, ...]]:
         """Array kind, style and spatial axes: the first candidates under which the shape comes out right."""
