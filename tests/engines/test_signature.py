@@ -48,7 +48,9 @@ def test_parameters_that_no_convolution_has_are_left_at_their_defaults():
     assert read(function_of("x, w, boundary='fill', stride=1")).names == {"stride": "stride"}
 
 
-@pytest.mark.parametrize(("default", "known"), [("'full'", True), ("'same'", True), ("'constant'", False), ("1", False)])
+@pytest.mark.parametrize(
+    ("default", "known"), [("'full'", True), ("'same'", True), ("'constant'", False), ("1", False)]
+)
 def test_a_mode_is_known_by_its_default(default, known):
     assert ("mode" in read(function_of(f"x, w, mode={default}")).names) is known
 

@@ -142,13 +142,13 @@ class Prober:
         ndims = [n for n in (2, 3, 1) if n in wanted] or [2, 1, 3]
         usual, styles = ("f32", "f64", "i64"), self.styles
         alone, counts = ((1, 1),), [c for c in _COUNTS if "functional" in styles]
-        likely = product(alone, ("whole",), self.kinds, styles, ndims, usual)
-        others = product(alone, ("whole",), self.kinds, styles, ndims, _RARE_DTYPES)
-        tuples = product(alone, ("first",), self.kinds, styles, ndims, usual)
-        several = product(counts, ("whole",), self.kinds, ("functional",), ndims, (*usual, "f16", "i8"))
-        candidates = (*likely, *others, *tuples, *several)
+        likely = product(alone, ("whole",), self.kinds, styles, usual)
+        others = product(alone, ("whole",), self.kinds, styles, _RARE_DTYPES)
+        tuples = product(alone, ("first",), self.kinds, styles, usual)
+        several = product(counts, ("whole",), self.kinds, ("functional",), (*usual, "f16", "i8"))
         # a kernel of one tap is also taken on axes on which no other is: the first, of unequal sizes, tells most
-        for kernels, (count, form, kind, style, ndim, dtype) in product((KERNELS[:1], KERNELS[1:]), candidates):
+        ways = tuple(product((KERNELS[:1], KERNELS[1:]), ndims))
+        for (count, form, kind, style, dtype), (kernels, ndim) in product((*likely, *others, *tuples, *several), ways):
             if wrong_shape is not None and count not in alone:
                 break
             asking = self._asking(kind, style).spelling(result=form)
