@@ -11,7 +11,7 @@ from convcheck.bounds import Numerics, is_exact
 from convcheck.cases import RECIPES, Case, check_law_name, choose_fills
 from convcheck.errors import ParseError
 from convcheck.layouts import LAYOUTS
-from convcheck.operands import Fill
+from convcheck.operands import Fill, make
 from convcheck.problem import Map, Problem
 from convcheck.reference.maps import contract
 from convcheck.space import seeded
@@ -207,6 +207,19 @@ def test_floats_are_of_several_kinds():
 def test_operands_that_are_scaled_stay_clear_of_subnormals(dtype, kinds):
     found = fills_of("scalable", PROBLEM.replace(dtype=dtype))
     assert kinds == {fill.kind for fills in found for fill in fills}
+
+
+@pytest.mark.parametrize("recipe", ["exact", "defining", "strict", "layouts"])
+@pytest.mark.parametrize("line", ["u8 i20x20 k17x17", "i8 n2 c130 o2 i3x3 k1x1", "i8 c130 o2 i3x3 k1x1 bias"])
+def test_no_sum_overflows_a_short_integer_type(recipe, line):
+    problem = Problem.parse(line)
+    for fills in fills_of(recipe, problem, seeds=range(40)):
+        if {fill.kind for fill in fills} & {"extreme"}:
+            continue
+        roles = (*Map.FORWARD.roles, *(["bias"] if problem.bias else []))
+        a, b, *bias = (make(problem, role, fill) for role, fill in zip(roles, fills, strict=True))
+        sums = contract(Map.FORWARD, problem, a, b, *bias, number=np.int64)
+        assert np.array_equal(sums, sums.astype(a.dtype))
 
 
 def test_layouts_are_taken_in_turn_until_every_pair_has_occurred():

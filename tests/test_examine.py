@@ -202,3 +202,9 @@ def test_a_slice_of_a_search_judges_what_hypothesis_draws():
     part = Slice("definition", Map.FORWARD, "search", 0, 5)
     tally = run_slice(engine_of(right), part, SMOKE, 0, lambda _: None)
     assert (tally.judged >= 5, tally.failures) == (True, [])
+
+
+def test_a_map_that_is_not_offered_is_not_judged():
+    case = Case.parse("definition@grad_input f32 n1 g1 c1 o1 i2x2 k1x1 s1x1 p0x0 d1x1 gy=impulse@0,0,0,0 w=zeros")
+    forward = engine_of(right, capabilities=replace(OFFERED, maps=(Map.FORWARD,)))
+    assert examine(forward, case).skipped == "it offers no grad_input"

@@ -44,6 +44,11 @@ def test_a_profile_that_does_not_exist_is_shown_with_those_that_do():
         profile_named("fast")
 
 
+def test_no_law_left_is_an_error():
+    with pytest.raises(UsageError, match="no law is left of mass without mass"):
+        select(["mass"], ["mass"])
+
+
 def test_a_profile_can_be_changed():
     assert SMOKE.replace(random=5).random == 5
 

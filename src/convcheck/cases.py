@@ -151,6 +151,8 @@ class _Budget:
     def integers(self, kinds: tuple[str, str], *, stored: bool, most: int = 62) -> Fills:
         """Dense integers, the budget split at random: a long a and a short b show what an even split never does."""
         bits = min(self.bits(stored=stored), most)
+        if bits < 0 and DTYPES[self.problem.dtype].kind == "i":
+            return self.single_terms()
         longest = self.numerics.bits_taken(self.problem.dtype) - self.headroom
         share = max(0, min(self.choose.integer(0, max(0, bits)), longest))
         rest = max(0, min(bits - share, longest))
@@ -158,6 +160,11 @@ class _Budget:
         shapes = (self.problem.shapes[role] for role in self.which.roles)
         fitting = (kind if _fits(kind, shape) else "dense" for kind, shape in zip(kinds, shapes, strict=True))
         return self.with_bias(*(Fill(k, limit, self.seed()) for k, limit in zip(fitting, limits, strict=True)))
+
+    def single_terms(self) -> Fills:
+        """One 1 an image, so that no sum has two terms: of a short integer type, even ones would overflow."""
+        spare = DTYPES[self.problem.dtype].precision - self.headroom - self.problem.bias
+        return self.with_bias(Fill("taps", seed=self.seed()), Fill("dense", 2**spare - 1, self.seed()))
 
     def with_bias(self, a: Fill, b: Fill) -> Fills:
         if not self.problem.bias:

@@ -53,6 +53,8 @@ def _unspoken(case: Case) -> str:
 
 def _not_taken(engine: Engine, case: Case) -> str:
     """Why the target isn't asked, or an empty string: some laws also make other calls, and would judge those."""
+    if case.law != "survives" and case.map not in engine.capabilities.maps:  # which it may not offer since it died
+        return f"{engine.name} offers no {case.map}"
     lacking = engine.capabilities.admits(case.problem)
     return f"{engine.name} does not take {lacking}" if lacking else ""
 

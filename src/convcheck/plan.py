@@ -216,7 +216,8 @@ def select(names: Sequence[str], without: Sequence[str]) -> tuple[Law, ...]:
     Raises
     ------
     UsageError
-        If a name is no law's; the message suggests the nearest. Or if a text stands where names should.
+        If a name is no law's; the message suggests the nearest. Or if a text stands where names should, or no law is
+        left.
     """
     for given in (names, without):
         if isinstance(given, str):
@@ -224,4 +225,7 @@ def select(names: Sequence[str], without: Sequence[str]) -> tuple[Law, ...]:
     for name in (*names, *without):
         if name not in BY_NAME:
             raise UsageError(no_law(name, list(BY_NAME)))
-    return tuple(law for law in LAWS if (not names or law.name in names) and law.name not in without)
+    chosen = tuple(law for law in LAWS if (not names or law.name in names) and law.name not in without)
+    if not chosen:
+        raise UsageError(f"no law is left of {', '.join(names) or 'all'} without {', '.join(without)}")
+    return chosen

@@ -1003,6 +1003,16 @@ def test_a_parameter_that_is_refused_is_a_violation(parameter):
     assert [violation.reason for violation in report.violations] == ["raised ValueError: not yet"]
 
 
+def test_kernels_that_are_taken_side_by_side_alone_are_taken():
+    def patches(x, w, stride=1):
+        if per_axis(stride, 2) != w.shape[2:]:
+            raise NotImplementedError("the stride must be the kernel's size")
+        return layer(x, w, stride=stride)
+
+    engine = wrap(patches, dtypes=("f64",))
+    assert (engine.capabilities.kernels, "stride" in engine.capabilities.features) == ((), True)
+
+
 def test_images_that_are_refused_together_are_not_asked_for():
     def one_image(x, w):
         assert len(x) == 1, "one image"
@@ -1014,6 +1024,18 @@ def test_images_that_are_refused_together_are_not_asked_for():
 def test_what_no_plain_problem_is_refused_for_is_a_violation():
     report = verify(refusing(lambda X, _: X.size < 100), profile=FEW)
     assert "definition" in {violation.law for violation in report.violations}
+
+
+@pytest.mark.parametrize("error", [RuntimeError, IndexError, BaseException])
+def test_an_exception_by_which_no_argument_is_refused_is_a_violation(error):
+    def corr2d(X, K):
+        if K.shape == (3, 3):
+            raise error("not that")
+        return correlated(X, K)
+
+    engine = wrap(corr2d, dtypes=("f64",))
+    assert [note for note in engine.notes if "refuses" in note] == []
+    assert not verify(engine, laws=["definition"], profile="smoke").ok
 
 
 def test_a_mistake_that_raises_is_no_refusal():

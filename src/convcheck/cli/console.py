@@ -24,14 +24,17 @@ class ReportConsole(Console):
 def make_console(*, stderr: bool = False) -> ReportConsole:
     """Return a console on standard output or standard error, without any style where NO_COLOR is set."""
     plain = bool(os.environ.get("NO_COLOR"))
-    return ReportConsole(
+    console = ReportConsole(
         stderr=stderr, color_system=None if plain else "auto", highlight=False, markup=False, emoji=False
     )
+    if not console.width:  # COLUMNS=0 says that nobody knows
+        console.width = 80
+    return console
 
 
 def text_width(console: Console) -> int:
     """Columns to fill: longer lines than these are hard to read."""
-    return min(console.width, 110)
+    return max(20, min(console.width, 110))
 
 
 def show(console: Console, lines: Iterable[Text]) -> None:

@@ -144,7 +144,7 @@ _ISOLATION = {
         help="Seconds that a call may take.",
     ),
     "memory_limit": click.option(
-        "--memory-limit", type=click.IntRange(min=0), metavar="MIB", help="MiB that a call may take; 0: any."
+        "--memory-limit", type=click.IntRange(0, 1 << 20), metavar="MIB", help="MiB that a call may take; 0: any."
     ),
 }
 

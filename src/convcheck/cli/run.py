@@ -67,7 +67,7 @@ def _checked_path(ctx: click.Context, param: click.Parameter, value: Path | None
 )
 @click.option(
     "--max-examples",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000),
     metavar="N",
     help="Cases for each law and map, chosen freely, instead of the profile's.",
 )

@@ -230,7 +230,7 @@ def _flip_spatial(weight: Array) -> Array:
 def first_line(error: BaseException) -> str:
     """Return what an exception says, in one line that any terminal and any file can hold."""
     try:
-        lines = str(error)[:10_000].splitlines()
+        lines = str(error)[:10_000].strip().splitlines()
     except BaseException:  # noqa: BLE001 - a hostile target's exception may refuse to be printed
         return "(an exception that cannot be printed)"
     return "".join(map(_printable, lines[0][:300])) if lines else ""

@@ -14,8 +14,11 @@ _OWN = str(Path(__file__).parent.parent)
 def raised_at(error: BaseException) -> str:
     """Lines through which the target came to a ``raise`` or an ``assert`` of its own: "file:line file:line".
 
-    Empty where an exception comes from elsewhere, as a mistake's does: from the interpreter, or from compiled code.
+    Empty where an exception comes from elsewhere, as a mistake's does, from the interpreter or from compiled code; and
+    where it is none by which arguments are refused.
     """
+    if not isinstance(error, AssertionError | TypeError | ValueError):
+        return ""
     lines: list[str] = []
     last: TracebackType | None = None
     trace = error.__traceback__

@@ -78,7 +78,7 @@ def is_torchs_own(function: Any) -> bool:
 
 
 def calls_convolution(call: Callable[[], Any]) -> bool:
-    """Whether a call reaches torch's operator of convolution."""
+    """Whether a call reaches one of torch's operators of convolution, or one of somebody's, which may do so inside."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
     seen: set[str] = set()
@@ -90,4 +90,4 @@ def calls_convolution(call: Callable[[], Any]) -> bool:
 
     with Recorder():  # type: ignore[no-untyped-call]
         call()
-    return any("convolution" in name for name in seen)
+    return any("conv" in name or not name.startswith(("aten.", "prim.", "prims.")) for name in seen)

@@ -97,7 +97,9 @@ class Isolated:
                         return None
                     queue.extend((job, part) for part in job.parts)
                 job, part = queue.popleft()
-                if not job.total().enough and time.monotonic() < deadline:
+                if time.monotonic() > deadline:
+                    return None
+                if not job.total().enough:
                     owners[part] = job
                     left = max(0.01, deadline - time.monotonic()) if deadline < float("inf") else 0.0
                     return ("judge_slice", self._spec, part, self._profile, self._seed, left)

@@ -16,7 +16,7 @@ from convcheck.laws.law import ALL_MAPS, Law
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Problem
 
-__all__ = ["FEW", "WORK", "derived", "stored_slack", "with_bias"]
+__all__ = ["FEW", "WORK", "copied", "derived", "stored_slack", "with_bias"]
 
 Array = np.ndarray[Any, Any]
 
@@ -34,6 +34,11 @@ FEW: dict[str, tuple[str, ...]] = {
 }
 #: multiply-adds that its problems may have
 WORK = 20_000
+
+
+def copied(values: dict[str, Array]) -> dict[str, Array]:
+    """Values that a target may spoil, which the law gradients-touch-nothing alone is to find."""
+    return {role: array.copy() for role, array in values.items()}
 
 
 def derived(check: Callable[[Conv, Problem, Operands], Claim], offers: str = "", **more: Any) -> Law:

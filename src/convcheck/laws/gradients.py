@@ -19,7 +19,7 @@ from convcheck.engines.derivatives import filled
 from convcheck.engines.differentiated import Differentiated
 from convcheck.errors import TargetRaisedError, UnsupportedError
 from convcheck.laws.arrangement import bits, flat, wide
-from convcheck.laws.derived import FEW, WORK, derived, stored_slack, with_bias
+from convcheck.laws.derived import FEW, WORK, copied, derived, stored_slack, with_bias
 from convcheck.operands import Operands
 from convcheck.problem import Map, Problem
 
@@ -35,7 +35,7 @@ def adjoint(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """
     primary, role = conv.engine.capabilities.primary, conv.map.result
     values = filled(conv.map, problem, operands)
-    got = Differentiated(conv).gradients(problem, _copied(values), (primary.result, role))
+    got = Differentiated(conv).gradients(problem, copied(values), (primary.result, role))
     left, right = (np.sum(wide(got[r]) * wide(values[r])) for r in (primary.result, role))
     return Claim(
         np.array([left]),
@@ -55,17 +55,12 @@ def bias_gradient(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     primary = conv.engine.capabilities.primary
     biased, values = with_bias(conv, problem, operands)
     upstream = values[primary.result]
-    got = Differentiated(conv).gradients(biased, values, (primary.bias,))[primary.bias]
+    got = Differentiated(conv).gradients(biased, copied(values), (primary.bias,))[primary.bias]
     batch, filters, *size = upstream.shape
     summed = Problem(dtype=problem.dtype, batch=batch, filters=filters, size=tuple(size), kernel=(1,) * problem.ndim)
     ones = np.ones(summed.shapes["x"], upstream.dtype)
     value, bound = expect(Map.GRAD_WEIGHT, summed, Operands(upstream, ones), conv.numerics)
     return Claim(got, value.ravel(), np.broadcast_to(bound, value.shape).ravel())
-
-
-def _copied(values: dict[str, Array]) -> dict[str, Array]:
-    """Values that a target may spoil, which `gradients_touch_nothing` alone is to find."""
-    return {role: array.copy() for role, array in values.items()}
 
 
 def gradients_together(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -81,22 +76,25 @@ def gradients_together(conv: Conv, problem: Problem, operands: Operands) -> Clai
     if not asked:
         raise UnsupportedError(f"{conv.engine.name} offers one gradient only")
     alone = conv(problem, *operands).copy()
-    together = [known.gradients(p, _copied(given), wanted)[role] for p, given, wanted in asked]
+    together = [known.gradients(p, copied(given), wanted)[role] for p, given, wanted in asked]
     if known.derivatives.retained:
         with suppress(TargetRaisedError):  # nobody promised that what the call kept is still there
-            together.append(known.retained(problem, _copied(values), (role, *others))[role])
+            together.append(known.retained(problem, copied(values), (role, *others))[role])
     return Claim(np.stack(together), np.stack([alone] * len(together)), 2 * conv.slack(problem, operands))
 
 
 def gradients_touch_nothing(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """x, w and gy have the same bits after going back as before, also those that a gradient does not depend on."""
-    known = Differentiated(conv)
-    values = _copied(filled(conv.map, problem, operands))
-    before = flat(*(bits(array) for array in values.values())).copy()
-    known.gradients(
-        problem, values, [r for r in conv.engine.capabilities.primary.roles if r in known.derivatives.roles]
-    )
-    return Claim(flat(*(bits(array) for array in values.values())), before, note="bit patterns")
+    known, offered = Differentiated(conv), conv.engine.capabilities
+    calls = [(problem, copied(filled(conv.map, problem, operands)))]
+    if "bias" in offered.features and offered.primary.bias in known.derivatives.roles:
+        biased, more = with_bias(conv, problem, operands)
+        calls.append((biased, copied(more)))
+    before = [bits(array).copy() for _, values in calls for array in values.values()]
+    for asked, values in calls:
+        known.gradients(asked, values, [role for role in known.derivatives.roles if role in values])
+    after = [bits(array) for _, values in calls for array in values.values()]
+    return Claim(flat(*after), flat(*before), note="bit patterns")
 
 
 def batch_gradients(conv: Conv, problem: Problem, operands: Operands) -> Claim:

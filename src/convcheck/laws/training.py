@@ -15,7 +15,7 @@ from convcheck.engines.derivatives import filled
 from convcheck.engines.differentiated import Differentiated
 from convcheck.errors import UnsupportedError
 from convcheck.laws.arrangement import flat, spatial, wide
-from convcheck.laws.derived import FEW, derived, stored_slack, with_bias
+from convcheck.laws.derived import FEW, copied, derived, stored_slack, with_bias
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
 
@@ -33,7 +33,7 @@ def double_backward(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     by = conv.map.result
     values = filled(conv.map, problem, operands)
     direction = make(problem, by, Fill("dense", 3, seed=1))
-    got = Differentiated(conv).second(problem, values, by, direction, (*conv.map.roles, by))
+    got = Differentiated(conv).second(problem, copied(values), by, direction, (*conv.map.roles, by))
     moved, left, right, bound = values | {by: direction}, [], [], []
     for which in (m for m in Map if m.result != by):
         value, error = expect(which, problem, Operands(*(moved[r] for r in which.roles)), conv.numerics)
@@ -74,7 +74,7 @@ def gradients_accumulate(conv: Conv, problem: Problem, operands: Operands) -> Cl
     fresh = {role: make(other, role, Fill("dense", 3, seed=1)) for role in values}
     calls = [(problem, values), (other, fresh | {by: values[by]})]
     start = np.ascontiguousarray(np.flip(values[by]))
-    got = Differentiated(conv).accumulated(calls, by, start)
+    got = Differentiated(conv).accumulated([(p, copied(each)) for p, each in calls], by, start.copy())
     given = [(p, Operands(*(each[role] for role in conv.map.roles))) for p, each in calls]
     total = wide(start) + sum(wide(expect(conv.map, p, each, conv.numerics).value) for p, each in given)
     slack = sum(stored_slack(conv, p, each) for p, each in given)

@@ -69,8 +69,9 @@ def certify(conv: Realised, problem: Problem) -> tuple[Array, Array, Array]:
 
 
 def _response(conv: Realised, problem: Problem, a: Array, b: Array) -> tuple[Array, Array, Array]:
-    realised, expected = conv(problem, a, b), contract(conv.map, problem, a, b).astype(a.dtype)
-    return realised, expected, np.broadcast_to(conv.slack(problem, Operands(a, b), copies=True), expected.shape)
+    expected = contract(conv.map, problem, a, b).astype(a.dtype)  # before a call that may spoil the operands
+    slack = np.broadcast_to(conv.slack(problem, Operands(a, b), copies=True), expected.shape)
+    return conv(problem, a, b), expected, slack
 
 
 def impulse_call(which: Map, problem: Problem) -> tuple[Problem, Array, Array]:

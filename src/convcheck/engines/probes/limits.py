@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 
@@ -60,7 +61,9 @@ def inherits_flaws(asking: Asking, problem: Problem) -> bool:
     caller = asking.caller
     if caller.kind.name != "torch" or caller.kind.device != "cpu" or torch_flaws.is_torchs_own(caller.function):
         return False
-    return torch_flaws.calls_convolution(lambda: asking.call(problem))
+    dtypes = dict.fromkeys((problem.dtype, "f32", "f64", "f16", "bf16"))  # some have ways of their own for some
+    calls = (partial(asking.call, problem.replace(dtype=dtype)) for dtype in dtypes)
+    return any(map(torch_flaws.calls_convolution, calls))
 
 
 def _multiplies(asking: Asking, problem: Problem, dtype: str) -> bool:
@@ -80,11 +83,17 @@ def _multiplies(asking: Asking, problem: Problem, dtype: str) -> bool:
 def settle_kernels(asking: Asking, problem: Problem, notes: list[str]) -> tuple[int, ...]:
     """Sizes of a kernel that are left where others are declined; empty where none is."""
     squares = {k: problem.replace(size=(9,) * problem.ndim, kernel=(k,) * problem.ndim) for k in (1, 2, 3, 5)}
-    taken = tuple(k for k, square in squares.items() if not asking.declines(square))
+    taken = tuple(k for k, square in squares.items() if not asking.declines(square) or _fits_apart(asking, square))
     if not 0 < len(taken) < len(squares):
         return ()
     notes.append(f"kernels: {', '.join(map(str, taken))} along every axis")
     return taken
+
+
+def _fits_apart(asking: Asking, square: Problem) -> bool:
+    """Whether a kernel is taken where its windows lie side by side, as patches do."""
+    apart = square.replace(size=tuple(2 * k for k in square.kernel), stride=square.kernel)
+    return "stride" in asking.caller.signature.names and asking.takes(apart)
 
 
 def settle_refusals(asking: Asking, problem: Problem, notes: list[str]) -> frozenset[str]:

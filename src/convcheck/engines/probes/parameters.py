@@ -177,4 +177,6 @@ def _refused(asking: Asking, problem: Problem, features: set[str]) -> set[str]:
     unnamed = {"batch", "channels"} if "groups" not in asking.caller.signature.names else {"batch"}
     refuses = {name: asking.declines if name in unnamed else asking.refuses for name in changes}
     refused = {n for n in features & set(changes) if refuses[n](problem.replace(**changes[n]))}
+    if asking.takes(problem.replace(size=(4,) * ndim, kernel=(2,) * ndim, stride=(2,) * ndim)):  # as patches lie
+        refused -= {"stride"}
     return refused | {f for f in features if f.split("-")[-1] in refused and f != "same-padding"}
