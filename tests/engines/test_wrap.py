@@ -399,6 +399,11 @@ def padded_by_default(x, w, stride=2, padding=1):
     return textbook(x, w, stride, padding)
 
 
+def padded_as_torch(x, w, stride=1, pad=(0, 0, 0, 0)):
+    left, right, top, bottom = pad
+    return layer(x, w, stride=stride, padding=((top, bottom), (left, right)))
+
+
 def padded_as_onnx(x, w, strides=(1, 1), pads=(0, 0, 0, 0)):
     return layer(x, w, stride=strides, padding=[(pads[0], pads[2]), (pads[1], pads[3])])
 
@@ -421,6 +426,7 @@ def full_by_default(x, w, padding="full"):
         (textbook, {"stride", "padding"}),
         (all_required, {"stride", "padding", "bias"}),
         (padded_by_default, {"stride", "padding"}),
+        (padded_as_torch, {"stride", "unequal-stride", "padding", "unequal-padding", "two-sided-padding"}),
         (padded_as_onnx, {"stride", "unequal-stride", "padding", "unequal-padding", "two-sided-padding"}),
         (with_a_cache, {"stride", "padding"}),
         (full_by_default, set()),

@@ -27,10 +27,11 @@ class Caller:
     """How a function is called: with which arrays, in which style, and each parameter in which form.
 
     ``forms`` says, by parameter, whether it is given as a ``tuple`` (one entry an axis), an ``int`` (the same for
-    every axis), ``pairs`` ((low, high) an axis), ``flat`` (the low ends, then the high ones, as ONNX has it) or a
-    ``name`` alone; what padding is called that keeps sizes (``same``, ``lower``), or adds nothing (``none``: at odd
-    sizes, where numbers are taken too); that the ``result`` is the ``first`` of a tuple; and that ``images`` come
-    ``alone``, without an axis for several. ``told`` calls say everything, also what says nothing.
+    every axis), ``pairs`` ((low, high) an axis), ``flat`` (the low ends, then the high ones, as ONNX has it),
+    ``backwards`` (the last axis's ends first, as torch.nn.functional.pad has it) or a ``name`` alone; what padding
+    is called that keeps sizes (``same``, ``lower``), or adds nothing (``none``: at odd sizes, where numbers go
+    too); that the ``result`` is the ``first`` of a tuple; and that ``images`` come ``alone``, without an axis for
+    several. ``told`` calls say everything, also what says nothing.
     """
 
     function: Callable[..., Any]
@@ -106,6 +107,8 @@ class Caller:
             return self.forms["none"]
         if name == "padding" and form == "flat":
             return (*(low for low, _ in value), *(high for _, high in value))
+        if name == "padding" and form == "backwards":
+            return tuple(end for pair in reversed(value) for end in pair)
         if name == "padding" and form != "pairs" and all(low == high for low, high in value):
             value = tuple(low for low, _ in value)
         if form == "either":

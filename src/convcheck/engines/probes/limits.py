@@ -40,7 +40,7 @@ def settle_dtypes(asking: Asking, problem: Problem, ndims: tuple[int, ...], note
         others = [str(y.dtype) for y in found if y.dtype != DTYPES[dtype].numpy]
         foreign = DTYPES[dtype].kind == "c" or (dtype == "bf16" and asking.caller.kind.name == "numpy")
         if foreign and not others and not _multiplies(asking, on_axes(problem, ndims[0]), dtype):
-            promoted.append(f"{dtype} (comes back as no sum of products; dtype {dtype} asks for it)")
+            promoted.append(f"{dtype} (comes back as no sum of products; name the dtype {dtype} to have it judged)")
         elif not others or dtype in strict:
             kept.append(dtype)
         else:

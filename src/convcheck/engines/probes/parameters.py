@@ -19,7 +19,9 @@ _NAMES = {
     "none": ("valid", "VALID"),
 }
 #: forms in which numbers are given, likeliest first
-_NUMBERS = ("tuple", "int", "pairs", "flat")
+_NUMBERS = ("tuple", "int", "pairs", "flat", "backwards")
+#: those in which the ends of all axes stand in a row
+_ROWS = ("flat", "backwards")
 
 
 def settle_parameters(asking: Asking, problem: Problem) -> tuple[Asking, frozenset[str]]:
@@ -70,11 +72,11 @@ def settle_together(asking: Asking, problem: Problem) -> Asking:
 def _settle_form(asking: Asking, problem: Problem, name: str) -> tuple[Asking, set[str]]:
     """Try a parameter in each form, where it says something and the others say nothing."""
     works = _forms_that_work(asking, problem, name)
-    telling = ("tuple", "pairs", "flat", "int")  # what says most first
+    telling = ("tuple", "pairs", *_ROWS, "int")  # what says most first
     best = next((form for form in telling if form in works), asking.caller.forms[name])
     form = "either" if {"int", "tuple"} <= works else best
     found = {f"unequal-{name}"} if form != "int" and problem.ndim > 1 else set()
-    found |= {"two-sided-padding"} if "pairs" in works or form in ("pairs", "flat") else set()
+    found |= {"two-sided-padding"} if "pairs" in works or form in ("pairs", *_ROWS) else set()
     return asking.spelling(**{name: form}), found
 
 
@@ -93,8 +95,8 @@ def _forms_that_work(asking: Asking, problem: Problem, name: str) -> set[str]:
     if name != "padding":
         return works
     two_sided = sample.replace(padding=((1, 2), (0, 2), (2, 0))[: problem.ndim])  # each number tells where it is read
-    if not works and asking.spelling(padding="flat").takes(two_sided):
-        return {"flat"}
+    if row := next((form for form in _ROWS if not works and asking.spelling(padding=form).takes(two_sided)), ""):
+        return {row}
     return works - {"tuple"} if _pads_every_axis(asking, problem) else works
 
 
