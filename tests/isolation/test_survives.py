@@ -192,6 +192,13 @@ def test_what_breaks_convcheck_s_own_code_ends_no_run(judged, name, body):
     assert report.exit_code in (0, 1)
 
 
+def test_what_only_other_calls_bring_about_is_told(judged):
+    body = "sys.calls = getattr(sys, 'calls', 0) + 1; return right(X, K) + (sys.calls > 30)"
+    report = judged("counts-its-calls", body, laws=("definition",), dtypes=("f32",))
+    (found,) = report.violations
+    assert (found.failed, found.repeated) == (0, 20)
+
+
 def test_a_target_that_closes_the_connection_is_a_violation(judged):
     report = judged("closes-all", "os.closerange(3, 256)", laws=("definition",), dtypes=("f32",), profile=FEW)
     assert [v.law for v in report.violations] == ["survives"]

@@ -180,7 +180,7 @@ class Conv:
                 return call()
         except NotImplementedError as error:
             raise UnsupportedError(f"{self.engine.name}: {first_line(error) or 'not implemented'}") from error
-        except TooLateError:
+        except (TooLateError, MisshapenError):
             raise
         except BaseException as error:
             if _device_is_full(error):

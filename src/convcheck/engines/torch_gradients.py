@@ -10,6 +10,7 @@ import torch
 
 from convcheck.engines.caller import Caller
 from convcheck.engines.derivatives import Derivatives, Values
+from convcheck.errors import MisshapenError
 from convcheck.problem import Problem
 
 __all__ = ["by_autograd"]
@@ -65,7 +66,15 @@ def by_autograd(caller: Caller) -> Derivatives:
 
 
 def _gone_back(result: Any, inputs: Sequence[Any], upstream: Any, times: int) -> Any:
-    """Gradients by the inputs, as they come out the last of several times."""
+    """Gradients by the inputs, as they come out the last of several times.
+
+    Raises
+    ------
+    MisshapenError
+        If there is no gradient for the upstream one, since the result has another shape.
+    """
+    if isinstance(result, torch.Tensor) and result.shape != upstream.shape:
+        raise MisshapenError(f"the shape is {tuple(result.shape)}, not {tuple(upstream.shape)}")
     for _ in range(times - 1):
         torch.autograd.grad(result, inputs, upstream, retain_graph=True)
     return torch.autograd.grad(result, inputs, upstream)

@@ -38,6 +38,8 @@ ENOUGH_OF_A_LAW, ENOUGH_OF_PROBES, ENOUGH_OF_TRIES = 5, 8, 8
 ENOUGH_HANGS_OF_A_LAW, ENOUGH_HANGS = 2, 8
 #: seconds without an answer that count as a hang once the first has been found, and while one is made smaller
 IMPATIENT = 2.0
+#: violations that are repeated in a new worker, but for those of laws that make the calls before themselves
+FEW, HISTORIES = 4, "Contract"
 #: how much longer a diagnosis may take than making a case smaller
 PATIENT = 3
 #: seconds for the diagnosis of a map, where nothing else is asked for
@@ -169,7 +171,16 @@ class Isolated:
             else:
                 law = BY_NAME[case.law]
                 found[str(case)] = Violation(law.name, law.equation, case, case, f"failed, and then {answer.how}")
-        return [found[str(case)] for case in cases]
+        violations = [found[str(case)] for case in cases]
+        always = [v for v in violations if v.failed == v.repeated and BY_NAME[v.law].chapter != HISTORIES]
+        return [self._by_itself(v) if v in always[:FEW] else v for v in violations]
+
+    def _by_itself(self, violation: Violation) -> Violation:
+        """Repeat a violation in a new worker: what other calls before it brought about doesn't show there."""
+        self._supervisor.renew()
+        answer = self._supervisor.one("judge_case_again", self._spec, violation.case)
+        passes = not isinstance(answer, Death) and answer.violation is None and not answer.skipped
+        return replace(violation, failed=0, repeated=answer.repeated) if passes else violation
 
     def diagnose(self, cases: list[Case]) -> list[str]:
         """Diagnose in workers; where that kills one, there are no words."""

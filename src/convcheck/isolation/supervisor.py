@@ -143,10 +143,14 @@ class Supervisor:
         if worker is not None:
             worker.end()
 
-    def close(self) -> None:
-        """End all workers, and whatever they have started."""
+    def renew(self) -> None:
+        """End all workers: whichever is asked next has no calls behind it."""
         for slot in range(len(self._workers)):
             self._bury(slot)
+
+    def close(self) -> None:
+        """End all workers, and whatever they have started."""
+        self.renew()
         for _ in range(3):  # what is orphaned by what is killed becomes ours to reap a moment later
             for stray in descendants(os.getpid()):
                 with suppress(psutil.Error, OSError):

@@ -57,7 +57,7 @@ def violation_lines(violation: Violation, width: int, replay: Replay) -> Iterato
 def how_often(violation: Violation) -> str:
     """How many of the repetitions failed."""
     if not violation.failed:
-        return f"failed in the run, and in none of {violation.repeated} repetitions"
+        return f"failed in the run, after other calls, and in none of {violation.repeated} repetitions by itself"
     counts = f"fails {violation.failed} of {violation.repeated} repetitions"
     return f"{counts}: the same call gives different results"
 
