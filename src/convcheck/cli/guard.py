@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import platform
 import traceback
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +17,8 @@ from convcheck.errors import ParseError, UsageError
 __all__ = ["GuardedGroup"]
 
 USAGE, OWN_ERROR, INTERRUPTED = 2, 70, 130
+#: errors of a file, a disk or a quota that takes no more
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 APOLOGY = """
 This is a mistake in convcheck, not in what it was asked to check. Sorry.
 Please report it with the traceback above, the command, and this line:
@@ -34,6 +38,10 @@ class GuardedGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
+            Path.cwd()
+        except FileNotFoundError as error:
+            raise _RefusedError("the working directory is gone") from error
+        try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
@@ -42,7 +50,9 @@ class GuardedGroup(click.Group):
         except KeyboardInterrupt:
             click.echo("\nInterrupted.", err=True)
             ctx.exit(INTERRUPTED)
-        except Exception:  # noqa: BLE001 - the one place where an error of our own ends
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise _RefusedError(f"cannot write all of it: {error.strerror}") from error
             click.echo(traceback.format_exc() + APOLOGY.format(versions=_versions()), err=True)
             ctx.exit(OWN_ERROR)
 
