@@ -49,14 +49,18 @@ def local(conv: Conv, problem: Problem, operands: Operands) -> Claim:
 
 
 def nan_propagates(conv: Conv, problem: Problem, operands: Operands) -> Claim:
-    """A NaN in an operand reaches every result that it is a term of, and no other."""
+    """A NaN in an operand reaches every result that it is a term of, and no other.
+
+    A term by a factor of zero may be left out, as sparse kernels do.
+    """
     return _specials_reach(conv, problem, operands, np.nan)
 
 
 def inf_propagates(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """An infinity makes every result that it is a term of infinite, of the right sign, or NaN, and no other.
 
-    Two opposite ones as terms of one result make a NaN of it, in whichever order they are added.
+    Two opposite ones as terms of one result make a NaN of it, in whichever order they are added. A term by a factor of
+    zero may be left out.
     """
     return _specials_reach(conv, problem, operands, np.inf if sum(problem.size) % 2 else -np.inf)
 
