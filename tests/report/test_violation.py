@@ -94,3 +94,16 @@ def test_lines_fit_the_width_but_for_those_to_be_copied(width):
     lines = [line.plain for line in violation_lines(found, width, replay_with("ops:conv2d"))]
     wide = {line.split()[0] for line in lines if len(line) > max(width, 34)}
     assert wide <= {"case", "replay"}
+
+
+@pytest.mark.parametrize(
+    ("law", "reason", "told"),
+    [
+        ("rejects-invalid", "accepted stride -1: returned shape (1, 1)", "accepted stride -1: returned shape (1, 1)"),
+        ("leaves-no-trace", "left a trace) (the environment", "left a trace: the environment"),
+    ],
+)
+def test_of_what_is_beside_all_values_the_words_are_told_alone(law, reason, told):
+    shown = text(violation(law=law, reason=f"1 of 4 elements differ ({reason})"))
+    assert f"  fails       {told}\n" in shown
+    assert "expected" not in shown

@@ -99,7 +99,7 @@ def leaves_no_trace(conv: Conv, problem: Problem, operands: Operands) -> Claim:
         Conv(conv.engine.timed(watched), conv.map)(problem, *operands)
     first, *_, second = left
     kept = np.array([not (once and again) for once, again in zip(first, second, strict=True)])
-    return Claim(kept, np.ones_like(kept), note="1: as it was", labels=tuple(place.name for place in PLACES))
+    return Claim(kept, np.ones_like(kept), note="left a trace", labels=tuple(place.name for place in PLACES))
 
 
 def layout_free(conv: Conv, problem: Problem, operands: Operands) -> Claim:
