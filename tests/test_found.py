@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 FOUND = Path(__file__).parents[1] / "examples" / "found"
@@ -50,3 +51,9 @@ def test_torch_refuses_a_dilation_of_0_for_one_image_and_accepts_it_for_two():
         pytest.skip("found in torch 2.13 with oneDNN")
     found = load("torch_conv_transpose_dilation_zero")
     assert [found.accepted(images) for images in (1, 2)] == [False, True]
+
+
+@pytest.mark.parametrize(("weight", "product"), [(1e-15, 1e15), (1e-16, 0)])
+def test_scipy_s_ndimage_leaves_small_weights_out(weight, product):
+    found = load("scipy_ndimage_small_weights").corr2d(np.array([[1e30]]), np.array([[weight]]))
+    assert found.item() == pytest.approx(product)
