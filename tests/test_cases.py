@@ -222,6 +222,12 @@ def test_no_sum_overflows_a_short_integer_type(recipe, line):
         assert np.array_equal(sums, sums.astype(a.dtype))
 
 
+@pytest.mark.parametrize(("dtype", "often"), [("u8", True), ("i64", True), ("f32", False)])
+def test_layers_are_often_judged_on_the_most_extreme_integers(dtype, often):
+    found = [{fill.kind for fill in fills} for fills in fills_of("layers", PROBLEM.replace(dtype=dtype))]
+    assert (10 < sum("extreme" in kinds for kinds in found) < 50) is often
+
+
 def test_layouts_are_taken_in_turn_until_every_pair_has_occurred():
     problem, numerics = PROBLEM.replace(bias=True), Numerics()
     found = [

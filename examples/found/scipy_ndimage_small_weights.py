@@ -1,8 +1,8 @@
 """Weights below 2.2e-16 count as zero, whatever they meet: scipy.ndimage.correlate and convolve.
 
 Found by the law accuracy in SciPy 1.17.1, in float64 and float32. The kernel's footprint is taken from its values, and
-leaves out those whose magnitude is at most the machine epsilon, an absolute bound: the documentation of ``weights`` says
-nothing of it, and correlate1d keeps them. Kernels of small integers, on which tests are run, never show it.
+leaves out those whose magnitude is at most the machine epsilon, an absolute bound. Nothing is said of that where
+``weights`` are documented, and correlate1d keeps them. Kernels of small integers never show it.
 
     convcheck replay examples.found.scipy_ndimage_small_weights:corr2d
         'accuracy f64 n1 g1 c1 o1 i1x1 k1x1 s1x1 p0x0 d1x1 x=points@0,0,0,0=1e+30 w=points@0,0,0,0=1e-16' --dtype f64

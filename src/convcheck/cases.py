@@ -208,10 +208,19 @@ def _exact(budget: _Budget) -> Fills:
 
 def _defining(budget: _Budget) -> Fills:
     """Exact operands, and now and then the most extreme integer of a dtype in either: other laws would overflow."""
-    if budget.choose.integer(0, 5) or not budget.extremes_fit:
-        return _exact(budget)
+    return _exact(budget) if budget.choose.integer(0, 5) or not budget.extremes_fit else _extremes(budget)
+
+
+def _extremes(budget: _Budget) -> Fills:
     extreme, taps = Fill("extreme"), Fill("taps", seed=budget.seed())
     return budget.choose.pick(((extreme, taps), (taps, extreme)))
+
+
+def _of_layers(budget: _Budget) -> Fills:
+    """Operands of which no zero and no rounding hides a term; of integers, the most extreme as often."""
+    if budget.extremes_fit and budget.choose.integer(0, 1):
+        return _extremes(budget)
+    return budget.integers(("dense", "dense"), stored=True)
 
 
 def _float(budget: _Budget) -> Fills:
@@ -254,6 +263,7 @@ RECIPES: dict[str, Callable[[_Budget], Fills]] = {
     "none": lambda budget: tuple(Fill("zeros") for _ in range(2 + budget.problem.bias)),
     "exact": _exact,
     "defining": _defining,
+    "layers": _of_layers,
     "strict": lambda budget: budget.integers(("dense", "dense"), stored=True),
     "tiny": lambda budget: budget.integers(("dense", "dense"), stored=True, most=4),
     "float": _float,

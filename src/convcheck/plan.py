@@ -182,8 +182,8 @@ def cases_of(engine: Engine, part: Slice, profile: Profile, seed: int) -> Iterat
     for index in range(part.start, part.stop):
         choose = seeded(f"{seed}/{part.law}/{part.map}/{part.stream}/{index}")
         problem = _problem(choose, engine, space, part, index)
-        # no zero and no rounding hides a term of a layer, of which there is one case only
-        yield _filled(choose, engine, law, part.map, problem, index, "strict" if part.stream == "networks" else "")
+        # of a layer there is one case only
+        yield _filled(choose, engine, law, part.map, problem, index, "layers" if part.stream == "networks" else "")
 
 
 def _problem(choose: Chooser, engine: Engine, space: Space, part: Slice, index: int) -> Problem:
