@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -291,3 +293,21 @@ def test_takes_operands_without_bias_for_gradients(engine):
     """A problem with a bias is diagnosed for gradients, too."""
     found = diagnose(engine(as_asked(SIZED["stride ignored"])), PLAIN.replace(bias=True), Map.GRAD_INPUT)
     assert found.words == "grad_input: stride ignored"
+
+
+@pytest.mark.parametrize("words", ["stride ignored", "dilation ignored"])
+def test_names_what_a_transposed_convolution_ignores_by_the_size_that_it_makes(engine, words):
+    def made(which, problem, operands):
+        wrong = SIZED[words](problem)
+        size = tuple(
+            (o - 1) * s - sum(p) + r + rest
+            for o, s, p, r, rest in zip(
+                problem.output, wrong.stride, wrong.padding, wrong.reach, problem.leftover, strict=True
+            )
+        )
+        return contract(which, wrong.replace(size=size), *operands).astype(DTYPES[problem.dtype].numpy)
+
+    transposed = engine(made, maps=(Map.GRAD_INPUT,))
+    offered = replace(transposed.capabilities, primary=Map.GRAD_INPUT)
+    found = diagnose(transposed.replace(capabilities=offered), PLAIN, Map.GRAD_INPUT)
+    assert found.words == words

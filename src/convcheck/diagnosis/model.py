@@ -70,6 +70,11 @@ class Axis(NamedTuple):
         reach = self.dilation * (self.kernel - 1) + 1
         return max(0, (self.size + self.low + self.high - reach + self.extra) // self.stride + 1)
 
+    def made(self, output: int, leftover: int) -> int:
+        """How many input positions a transposed convolution makes of so many outputs, and its output_padding."""
+        reach = self.dilation * (self.kernel - 1) + 1
+        return (output - 1) * self.stride - self.low - self.high + reach + leftover
+
 
 @lru_cache(maxsize=4096)
 def _table(axis: Axis, rows: int, kept: int) -> Array:
@@ -132,7 +137,8 @@ def predictions(model: Model) -> Iterator[Array]:
     """Results that a target which computes this may return.
 
     Where the edited parameters make another output size than was asked for, a target may return that size, or
-    the size asked for with what lies beyond computed by the same formula, or left zero.
+    the size asked for with what lies beyond computed by the same formula, or left zero. A transposed convolution, which
+    is told the output's size, may return the input size that they make of it.
     """
     asked, natural = model.problem.output, tuple(axis.output for axis in model.axes)
     choices: list[tuple[Sizes, Sizes]] = [(asked, asked)]
@@ -142,6 +148,12 @@ def predictions(model: Model) -> Iterator[Array]:
         result = _compute(model, rows, kept)
         if result is not None:
             yield result
+    made = tuple(map(Axis.made, model.axes, asked, model.problem.leftover))
+    if model.which is Map.GRAD_INPUT and made != model.problem.size and min(made) > 0:
+        axes = tuple(axis._replace(size=size) for axis, size in zip(model.axes, made, strict=True))
+        other = _compute(model.replace(axes=axes, problem=model.problem.replace(size=made)), asked, asked)
+        if other is not None:
+            yield other
 
 
 def _compute(model: Model, rows: Sizes, kept: Sizes) -> Array | None:
