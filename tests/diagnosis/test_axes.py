@@ -295,19 +295,25 @@ def test_takes_operands_without_bias_for_gradients(engine):
     assert found.words == "grad_input: stride ignored"
 
 
+def transposed(engine, apply):
+    one = engine(apply, maps=(Map.GRAD_INPUT,))
+    return one.replace(capabilities=replace(one.capabilities, primary=Map.GRAD_INPUT))
+
+
 @pytest.mark.parametrize("words", ["stride ignored", "dilation ignored"])
 def test_names_what_a_transposed_convolution_ignores_by_the_size_that_it_makes(engine, words):
     def made(which, problem, operands):
         wrong = SIZED[words](problem)
-        size = tuple(
-            (o - 1) * s - sum(p) + r + rest
-            for o, s, p, r, rest in zip(
-                problem.output, wrong.stride, wrong.padding, wrong.reach, problem.leftover, strict=True
-            )
-        )
+        axes = zip(problem.output, wrong.stride, wrong.padding, wrong.reach, problem.leftover, strict=True)
+        size = tuple((o - 1) * s - sum(p) + r + rest for o, s, p, r, rest in axes)
         return contract(which, wrong.replace(size=size), *operands).astype(DTYPES[problem.dtype].numpy)
 
-    transposed = engine(made, maps=(Map.GRAD_INPUT,))
-    offered = replace(transposed.capabilities, primary=Map.GRAD_INPUT)
-    found = diagnose(transposed.replace(capabilities=offered), PLAIN, Map.GRAD_INPUT)
-    assert found.words == words
+    assert diagnose(transposed(engine, made), PLAIN, Map.GRAD_INPUT).words == words
+
+
+def test_names_output_padding_that_is_ignored(engine):
+    def made(which, problem, operands):
+        ends = tuple(s - rest for s, rest in zip(problem.size, problem.leftover, strict=True))
+        return contract(which, problem.replace(size=ends), *operands).astype(DTYPES[problem.dtype].numpy)
+
+    assert diagnose(transposed(engine, made), PLAIN, Map.GRAD_INPUT).words == "output padding ignored"

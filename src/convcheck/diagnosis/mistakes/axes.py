@@ -8,6 +8,7 @@ from typing import Any
 
 from convcheck.diagnosis.mistakes.mistake import Mistake, Scope, along, subsets
 from convcheck.diagnosis.model import BORDERS, Axis, Model
+from convcheck.problem import Map
 
 __all__ = ["one_axis", "other_axis"]
 
@@ -120,11 +121,20 @@ def one_axis(scope: Scope) -> Iterator[Mistake]:
     yield Mistake("'same' padding always puts the odd element at the high end", _for_same(_odd_at_the_high_end))
     yield Mistake("'same' padding ignores the dilation", _for_same(_undilated))
     yield Mistake("'same' padding ignores the stride", _for_same(_unstrided))
+    if scope.which is Map.GRAD_INPUT and scope.own:
+        yield Mistake("output padding ignored", _without_leftover, common=True)
     for table in (CHANGES, RARE_CHANGES):
         for axes in subsets(scope.ndim):
             for words, change in table:
                 common = table is CHANGES and len(axes) == scope.ndim
                 yield Mistake(along(words, axes, scope.ndim), _along(axes, change), common)
+
+
+def _without_leftover(model: Model) -> Model:
+    """End the result where the last window does."""
+    ends = tuple(size - rest for size, rest in zip(model.problem.size, model.problem.leftover, strict=True))
+    axes = tuple(axis._replace(size=end) for axis, end in zip(model.axes, ends, strict=True))
+    return model.replace(axes=axes, problem=model.problem.replace(size=ends))
 
 
 def other_axis(scope: Scope) -> Iterator[Mistake]:
