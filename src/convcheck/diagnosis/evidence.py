@@ -15,7 +15,7 @@ from convcheck.claim import Claim, judge
 from convcheck.diagnosis.model import Model
 from convcheck.dtypes import DTYPES
 from convcheck.engines.base import Conv
-from convcheck.errors import TargetRaisedError, UnsupportedError
+from convcheck.errors import MisshapenError, TargetRaisedError, UnsupportedError
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
 from convcheck.reference.impulses import impulse_call
@@ -109,6 +109,8 @@ def call_as_is(conv: Conv, problem: Problem, operands: Operands) -> tuple[Array 
         return result.astype(np.float64, copy=True), ""
     except TargetRaisedError as error:
         return None, f"raises {error}"
+    except MisshapenError as error:
+        return None, f"cannot go back, since {error},"
     except UnsupportedError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a hostile target returns may refuse any question
