@@ -236,8 +236,9 @@ def test_layouts_are_taken_in_turn_until_every_pair_has_occurred():
     ]
     names = list(LAYOUTS)
     first, second = found[: len(names)], found[len(names) : 2 * len(names)]
-    assert [[fill.layout for fill in fills] for fills in first] == [[n, "contiguous", "contiguous"] for n in names]
-    assert [[fill.layout for fill in fills] for fills in second] == [["contiguous", n, "contiguous"] for n in names]
+    turns = list(zip(names, names[1:] + names[:1], strict=True))
+    assert [tuple(f.layout for f in fills) for fills in first] == [(n, "contiguous", after) for n, after in turns]
+    assert [tuple(f.layout for f in fills) for fills in second] == [("contiguous", n, after) for n, after in turns]
     pairs = {(a.layout, b.layout) for a, b, _ in found[2 * len(names) :]}
     assert (len(pairs), {bias.layout for *_, bias in found}) == (len(names) ** 2, set(names))
 
