@@ -70,7 +70,8 @@ def outcome(replayed: Replayed) -> str:
 def smallest(backend: Isolated, case: Case) -> Case:
     """Make a case that fails small: whichever plainer one fails in the same way is the next."""
     law, before = backend.replay(case).violation, None
-    assert law is not None  # noqa: S101 - it has failed just now
+    if law is None:  # it fails now and then
+        return case
     while case != before:
         before = case
         for move in MOVES:

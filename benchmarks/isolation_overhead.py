@@ -81,8 +81,9 @@ def paired(profile: str) -> Iterator[tuple[str, Cost, Cost]]:
     plan = PROFILES[profile]
     here: Backend = InProcess(engine_of(TARGET), plan, SEED)
     there = Isolated(TARGET, {}, plan, SEED, workers=1, limits=Limits())
+    laws = [law for law in LAWS if not law.takes or law.takes in plan.affords]
     try:
-        parts = [(job, part) for job in (Job.of(here.engine, law, plan) for law in LAWS) for part in job.parts]
+        parts = [(job, part) for job in (Job.of(here.engine, law, plan) for law in laws) for part in job.parts]
         for number, (job, part) in enumerate(parts):
             order: list[Backend] = [here, there] if number % 2 else [there, here]
             costs = {id(backend): cost(backend, job, part) for backend in order}
