@@ -82,7 +82,7 @@ RAISED = {
     "objects": ("return right(X, K).astype(object)", "returned an array of object, which are no numbers"),
     "dates": ("return right(X, K).astype('M8[s]')", "returned an array of datetime64[s], which are no numbers"),
     "records": ("return np.zeros(right(X, K).shape, 'i4,f4')", "which are no numbers"),
-    "letters-that-cannot-be-shown": ("raise RuntimeError('\\ud800\\x1b')", "raised RuntimeError: \\ud800\\x1b"),
+    "letters-that-cannot-be-shown": ("raise ValueError('\\ud800\\x1b')", "raised ValueError: \\ud800\\x1b"),
 }
 
 

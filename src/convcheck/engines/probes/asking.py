@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -50,21 +51,14 @@ class Asking:
 
     def call(self, problem: Problem, operands: Operands | None = None) -> Array | None:
         """Return the result, or None where the target raises or returns what is no array of its kind."""
-        try:
-            return self._attempt(problem, operands)
-        except BaseException as error:  # a probe asks; any answer but an array is a no
-            if is_interrupt(error):
-                raise
-            return None
+        answer = self._answer(problem, operands)
+        return None if isinstance(answer, BaseException) else answer
 
     def complaint(self, problem: Problem) -> str:
         """Say what comes of a problem that is not answered with an array."""
-        try:
-            self._attempt(problem, None)
-        except BaseException as error:
-            if is_interrupt(error):
-                raise
-            return f"{type(error).__name__}: {first_line(error)}"
+        answer = self._answer(problem)
+        if isinstance(answer, BaseException):
+            return f"{type(answer).__name__}: {first_line(answer)}"
         return "an array, this time"
 
     def takes(self, problem: Problem) -> bool:
@@ -81,31 +75,32 @@ class Asking:
 
     def refuses(self, problem: Problem) -> bool:
         """Whether the target says that it does not take the problem: any other exception is for the laws to judge."""
-        try:
-            self._attempt(problem, None)
-        except NotImplementedError:
-            return True
-        except BaseException as error:
-            if is_interrupt(error):
-                raise
-        return False
+        return isinstance(self._answer(problem), NotImplementedError)
 
-    def declines(self, problem: Problem, operands: Operands | None = None) -> bool:
-        """Whether the target raises, on the plainest problem of a kind, by a statement of its own.
+    def declines(self, problem: Problem, lay: Callable[[Operands], Operands] = lambda operands: operands) -> bool:
+        """Whether the target refuses a kind of problem, by a statement of its own that large and small ones meet.
 
         Asked only of what no parameter says: a parameter is a promise, and is refused by NotImplementedError alone.
+        ``lay`` says how operands lie in memory, where that is the kind.
         """
+        met = self._answer(problem, lay(plain_operands(self.caller.primary, problem)))
+        if not isinstance(met, BaseException) or not (place := raised_at(met)):
+            return isinstance(met, NotImplementedError)
+        spare = min(s - k for s, k in zip(problem.size, problem.kernel, strict=True))
+        small = problem.replace(size=tuple(s - spare for s in problem.size))
+        again = self._answer(small, lay(plain_operands(self.caller.primary, small)))
+        if isinstance(again, BaseException) and raised_at(again) == place:
+            self.refusals[place] = first_line(met) or type(met).__name__
+        return place in self.refusals
+
+    def _answer(self, problem: Problem, operands: Operands | None = None) -> Array | BaseException:
+        """Return the result, or what was raised: a probe asks, and any answer but an array is a no."""
         try:
-            self._attempt(problem, operands)
-        except NotImplementedError:
-            return True
+            return self._attempt(problem, operands)
         except BaseException as error:
             if is_interrupt(error):
                 raise
-            if place := raised_at(error):
-                self.refusals[place] = first_line(error) or type(error).__name__
-                return True
-        return False
+            return error
 
     def _attempt(self, problem: Problem, operands: Operands | None) -> Array:
         kind = self.caller.kind

@@ -11,6 +11,7 @@ from convcheck.dtypes import DTYPES
 from convcheck.engines import torch_flaws, torch_state
 from convcheck.engines.probes.asking import KERNELS, Asking, on_axes, plain, plain_operands
 from convcheck.errors import UsageError
+from convcheck.operands import Operands
 from convcheck.problem import Problem
 from convcheck.reference.maps import contract
 
@@ -101,12 +102,15 @@ def settle_refusals(asking: Asking, problem: Problem, notes: list[str]) -> froze
     asking.declines(problem.replace(size=(*problem.size[:-1], problem.size[-1] + 1)))
     for kernel in KERNELS:
         asking.declines(plain(kernel, problem.ndim, problem.dtype, problem.channels, problem.filters))
-    operands = plain_operands(asking.caller.primary, problem)
     for name in ("a", "b"):
-        every_second = np.repeat(getattr(operands, name), 2, axis=-1)[..., ::2]
-        asking.declines(problem, operands._replace(**{name: every_second}))
+        asking.declines(problem, partial(_every_second, name))
     notes += [f"refuses, in its own words: {words}" for words in dict.fromkeys(asking.refusals.values())]
     return frozenset(asking.refusals)
+
+
+def _every_second(name: str, operands: Operands) -> Operands:
+    """Lay one operand out as every second element of a larger array."""
+    return operands._replace(**{name: np.repeat(getattr(operands, name), 2, axis=-1)[..., ::2]})
 
 
 def settle_work(asking: Asking, problem: Problem, notes: list[str]) -> int:
