@@ -93,7 +93,7 @@ def test_a_function_that_leaves_a_trace_at_every_call_violates_the_law():
         return correlation(X, K)
 
     (violation,) = verify(wrap(seeded, ndim=1), laws=["leaves-no-trace"]).violations
-    assert violation.reason == "1 of 14 elements differ (left a trace) (the generator of numpy.random)"
+    assert violation.reason == "left a trace in 1 of 14 places: the generator of numpy.random"
 
 
 def test_handling_of_errors_that_judging_itself_changes_is_seen_too():
@@ -102,7 +102,7 @@ def test_handling_of_errors_that_judging_itself_changes_is_seen_too():
         return correlation(X, K)
 
     (violation,) = verify(wrap(silencing, ndim=1), laws=["leaves-no-trace"]).violations
-    assert violation.reason == "1 of 14 elements differ (left a trace) (numpy's handling of floating-point errors)"
+    assert violation.reason == "left a trace in 1 of 14 places: numpy's handling of floating-point errors"
 
 
 def test_what_a_first_call_leaves_behind_is_no_violation():

@@ -20,7 +20,8 @@ class Claim:
     """``left`` (what the engine did) agrees with ``right`` (what it should have done) within ``bound``.
 
     ``same_dtype`` makes the element types part of the claim. ``note`` says what the arrays are, where the
-    law's equation does not; ``labels`` say it of each entry along the first axis.
+    law's equation does not; ``labels`` say it of each entry along the first axis. ``words`` are the whole reason where
+    they differ, if how many elements do tells nobody anything.
     """
 
     left: Array
@@ -29,6 +30,7 @@ class Claim:
     same_dtype: bool = False
     note: str = ""
     labels: tuple[str, ...] = ()
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ def judge(claim: Claim) -> Verdict:
     weight = int(np.count_nonzero((right != 0) & np.isfinite(claim.bound)))
 
     def failed(reason: str, ratio: float = np.inf, index: tuple[int, ...] = ()) -> Verdict:
+        if index and claim.words:
+            return Verdict(False, claim.words, ratio, index, right, left, weight)
         notes = (claim.note, claim.labels[index[0]] if claim.labels and index else "")
         told = "".join(f" ({note})" for note in notes if note)
         return Verdict(False, reason + told, ratio, index, right, left, weight)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["PLACES", "remember", "touched"]
+__all__ = ["PLACES", "noting", "remember", "touched"]
 
 #: those that every system has
 _COMMON = (signal.SIGINT, signal.SIGTERM, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)
@@ -127,6 +127,17 @@ def touched(call: Callable[[], Any]) -> list[bool]:
             return [one is not None and one != other for one, other in zip(before, after, strict=True)]
     finally:
         _restore(now)
+
+
+def noting(left: list[list[bool]], call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the call, which adds to ``left`` what it `touched`."""
+
+    def noted(*given: Any) -> Any:
+        results: list[Any] = []
+        left.append(touched(lambda: results.append(call(*given))))
+        return results[0]
+
+    return noted
 
 
 def _read() -> list[Any]:

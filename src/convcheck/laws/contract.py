@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -17,7 +17,7 @@ from convcheck.laws.invalid import invalid_calls
 from convcheck.laws.law import ALL_MAPS, OWN_MAPS, Law
 from convcheck.operands import Fill, Operands, make
 from convcheck.problem import Map, Problem
-from convcheck.traces import PLACES, touched
+from convcheck.traces import PLACES, noting
 
 __all__ = ["LAWS"]
 
@@ -86,20 +86,14 @@ def _minds_one_array_twice(conv: Conv, problem: Problem) -> bool:
 def leaves_no_trace(conv: Conv, problem: Problem, operands: Operands) -> Claim:
     """A call leaves generators, streams, handlers of signals, directory, environment, modes of libraries alone."""
     left: list[list[bool]] = []
-
-    def watched(call: Callable[..., Any]) -> Callable[..., Any]:  # inside of what guards other laws from it
-        def noted(*given: Any) -> Any:
-            results: list[Any] = []
-            left.append(touched(lambda: results.append(call(*given))))
-            return results[0]
-
-        return noted
-
+    watched = Conv(conv.engine.timed(partial(noting, left)), conv.map)  # inside of what guards other laws from it
     for _ in range(2):  # what is loaded by a first call may do such things once
-        Conv(conv.engine.timed(watched), conv.map)(problem, *operands)
+        watched(problem, *operands)
     first, *_, second = left
     kept = np.array([not (once and again) for once, again in zip(first, second, strict=True)])
-    return Claim(kept, np.ones_like(kept), note="left a trace", labels=tuple(place.name for place in PLACES))
+    names = [place.name for place, untouched in zip(PLACES, kept, strict=True) if not untouched]
+    words = f"left a trace in {len(names)} of {len(PLACES)} places: {', '.join(names)}"
+    return Claim(kept, np.ones_like(kept), words=words)
 
 
 def layout_free(conv: Conv, problem: Problem, operands: Operands) -> Claim:
@@ -121,8 +115,9 @@ def rejects_invalid(conv: Conv, problem: Problem, operands: Operands) -> Claim:
             (accepted if prod(shape) else rejected).append(f"{what}: returned shape {shape}")
     if not (rejected or accepted):
         raise UnsupportedError(f"{conv.engine.name} is a convolution of whatever it is given")
-    note = "accepted " + "; ".join(accepted)
-    return Claim(np.array([len(rejected)]), np.array([len(rejected) + len(accepted)]), note=note)
+    calls = len(rejected) + len(accepted)
+    words = f"accepted {len(accepted)} of {calls} invalid calls: {'; '.join(accepted)}"
+    return Claim(np.array([len(rejected)]), np.array([calls]), words=words)
 
 
 def survives(conv: Conv, problem: Problem, operands: Operands) -> Claim:

@@ -63,9 +63,7 @@ def how_often(violation: Violation) -> str:
 
 
 def _what(violation: Violation) -> str:
-    """Return the reason and, where numbers differ, by how much; of what is beside all values, what it is."""
-    if _beside_values(violation):
-        return violation.reason.partition(" differ (")[2].replace(") (", ": ").removesuffix(")") or violation.reason
+    """Return the reason and, where numbers differ, by how much."""
     if not _differs(violation):
         return violation.reason
     if isfinite(violation.ratio):
@@ -77,13 +75,7 @@ def _what(violation: Violation) -> str:
 
 def _differs(violation: Violation) -> bool:
     """Whether it is the numbers that are wrong, as in ``3 of 9 elements differ``."""
-    counted = violation.expected is not None and violation.reason[:1].isdigit()
-    return counted and not _beside_values(violation)
-
-
-def _beside_values(violation: Violation) -> bool:
-    """Whether the law counts what a call refuses or leaves behind: the numbers tell nobody anything."""
-    return violation.law in BY_NAME and BY_NAME[violation.law].beside_values
+    return violation.expected is not None and violation.reason[:1].isdigit()
 
 
 def _finite(violation: Violation) -> bool:
@@ -137,7 +129,7 @@ def _results(violation: Violation, room: int) -> Iterator[Block]:
 def _worst(violation: Violation, width: int) -> Iterator[Text]:
     """Where the error is largest, if there is a choice."""
     expected, got, index = violation.expected, violation.got, violation.index
-    if expected is None or got is None or not index or _beside_values(violation):
+    if not _differs(violation) or expected is None or got is None or not index:
         return
     if expected.size == 1 and is_small([got], width):
         return
