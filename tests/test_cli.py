@@ -12,6 +12,7 @@ import threading
 import time
 from importlib.metadata import PackageNotFoundError
 from io import StringIO
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -84,6 +85,9 @@ def test_a_broken_target_exits_with_1(convcheck, write_target):
         (["run", "math:sin", "--max-time", "nan"], "'nan' is no number of seconds"),
         (["run", "math:sin", "--call-timeout", "nan"], "'nan' is no number of seconds"),
         (["run", "math:sin", "--memory-limit", "1"], "no call can do with less than 64"),
+        (["run", "math:sin", "--memory-limit", "9" * 20], "is not in the range 0<=x<=1048576"),
+        (["run", "math:sin", "--max-examples", "1000001"], "is not in the range 1<=x<=1000000"),
+        (["run", "math:sin", "--laws", "mass", "--exclude-laws", "mass"], "no law is left of mass without mass"),
         (["selftest", "-n", "x"], "'x' is neither a positive number nor 'auto'"),
         (["selftest", "-n", "0"], "'0' is neither a positive number nor 'auto'"),
         (["selftest", "-n", "-1"], "'-1' is neither a positive number nor 'auto'"),
@@ -111,6 +115,29 @@ def test_a_target_that_takes_nothing_exits_with_3(convcheck, write_target):
     source = "def corr2d(X, K):\n    raise NotImplementedError('never')\n"
     result = convcheck("run", write_target(source=source), *QUICK)
     assert (result.exit_code, "No verdict" in result.stdout) == (3, True)
+
+
+def test_a_directory_that_is_gone_exits_with_2(convcheck, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = convcheck("laws")
+    assert (result.exit_code, "the working directory is gone" in result.stderr) == (2, True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_full_disk_exits_with_2():
+    command = [sys.executable, "-m", "convcheck", "laws"]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    assert (result.returncode, "No space left on device" in result.stderr) == (2, True)
+
+
+def test_a_terminal_without_columns_is_written_to(convcheck, write_target, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "0")
+    result = convcheck("run", write_target("* K", "* K[::-1]"), *QUICK)
+    assert (result.exit_code, "VIOLATED: definition" in result.stdout) == (1, True)
 
 
 def test_an_error_of_our_own_exits_with_70_and_says_how_to_report_it(convcheck, monkeypatch):

@@ -212,14 +212,17 @@ def _defining(budget: _Budget) -> Fills:
 
 
 def _extremes(budget: _Budget) -> Fills:
+    """The most extreme integer of a dtype everywhere, against ones so far apart that no sum has two terms."""
     extreme, taps = Fill("extreme"), Fill("taps", seed=budget.seed())
     return budget.choose.pick(((extreme, taps), (taps, extreme)))
 
 
 def _of_layers(budget: _Budget) -> Fills:
     """Operands of which no zero and no rounding hides a term; of integers, the most extreme as often."""
-    if budget.extremes_fit and budget.choose.integer(0, 1):
-        return _extremes(budget)
+    return _extremes(budget) if budget.extremes_fit and budget.choose.integer(0, 1) else _strict(budget)
+
+
+def _strict(budget: _Budget) -> Fills:
     return budget.integers(("dense", "dense"), stored=True)
 
 
@@ -265,7 +268,7 @@ RECIPES: dict[str, Callable[[_Budget], Fills]] = {
     "exact": _exact,
     "defining": _defining,
     "layers": _of_layers,
-    "strict": lambda budget: budget.integers(("dense", "dense"), stored=True),
+    "strict": _strict,
     "tiny": lambda budget: budget.integers(("dense", "dense"), stored=True, most=4),
     "float": _float,
     "scalable": _scalable,

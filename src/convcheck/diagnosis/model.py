@@ -65,15 +65,18 @@ class Axis(NamedTuple):
     extra: int = 0
 
     @property
+    def reach(self) -> int:
+        """Extent of the dilated kernel: d (k - 1) + 1."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
     def output(self) -> int:
         """How many output positions these parameters make."""
-        reach = self.dilation * (self.kernel - 1) + 1
-        return max(0, (self.size + self.low + self.high - reach + self.extra) // self.stride + 1)
+        return max(0, (self.size + self.low + self.high - self.reach + self.extra) // self.stride + 1)
 
     def made(self, output: int, leftover: int) -> int:
         """How many input positions a transposed convolution makes of so many outputs, and its output_padding."""
-        reach = self.dilation * (self.kernel - 1) + 1
-        return (output - 1) * self.stride - self.low - self.high + reach + leftover
+        return (output - 1) * self.stride - self.low - self.high + self.reach + leftover
 
 
 @lru_cache(maxsize=4096)

@@ -172,8 +172,8 @@ class Isolated:
                 law = BY_NAME[case.law]
                 found[str(case)] = Violation(law.name, law.equation, case, case, f"failed, and then {answer.how}")
         violations = [found[str(case)] for case in cases]
-        always = [v for v in violations if v.failed == v.repeated and BY_NAME[v.law].chapter != HISTORIES]
-        return [self._by_itself(v) if v in always[:FEW] else v for v in violations]
+        always = [v.law for v in violations if v.failed == v.repeated and BY_NAME[v.law].chapter != HISTORIES]
+        return [self._by_itself(v) if v.law in always[:FEW] else v for v in violations]
 
     def _by_itself(self, violation: Violation) -> Violation:
         """Repeat a violation in a new worker: what other calls before it brought about doesn't show there."""

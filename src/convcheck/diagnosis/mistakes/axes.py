@@ -130,13 +130,6 @@ def one_axis(scope: Scope) -> Iterator[Mistake]:
                 yield Mistake(along(words, axes, scope.ndim), _along(axes, change), common)
 
 
-def _without_leftover(model: Model) -> Model:
-    """End the result where the last window does."""
-    ends = tuple(size - rest for size, rest in zip(model.problem.size, model.problem.leftover, strict=True))
-    axes = tuple(axis._replace(size=end) for axis, end in zip(model.axes, ends, strict=True))
-    return model.replace(axes=axes, problem=model.problem.replace(size=ends))
-
-
 def other_axis(scope: Scope) -> Iterator[Mistake]:
     """A parameter of one axis is used along another."""
     for number, fields in _PARAMETERS.items():
@@ -200,6 +193,13 @@ def _for_same(change: Change) -> Callable[[Model], Model]:
         return model.replace(axes=tuple(map(change, model.axes))) if model.problem.same else model
 
     return edit
+
+
+def _without_leftover(model: Model) -> Model:
+    """End the result where the last window does."""
+    ends = tuple(size - rest for size, rest in zip(model.problem.size, model.problem.leftover, strict=True))
+    axes = tuple(axis._replace(size=end) for axis, end in zip(model.axes, ends, strict=True))
+    return model.replace(axes=axes, problem=model.problem.replace(size=ends))
 
 
 def _odd_at_the_high_end(axis: Axis) -> Axis:

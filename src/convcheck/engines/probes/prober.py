@@ -10,7 +10,6 @@ from itertools import product
 from convcheck.dtypes import DTYPES
 from convcheck.engines.arrays import ArrayKind
 from convcheck.engines.caller import Caller
-from convcheck.engines.capabilities import LARGER_KERNELS
 from convcheck.engines.facts import Facts, Wanted, Watch
 from convcheck.engines.probes.arithmetic import settle_numerics
 from convcheck.engines.probes.asking import KERNELS, Asking, on_axes, plain
@@ -62,7 +61,7 @@ class Prober:
         kept = wanted.dtypes or settle_dtypes(asking, problem, ndims, self.notes)
         if inherits:
             self.notes.append("torch's convolution, which it calls: without oneDNN, whose flaws are its own")
-        self.notes.append("parameters: " + (", ".join(sorted(features - {LARGER_KERNELS})) or "none"))
+        self.notes.append("parameters: " + (", ".join(sorted(features)) or "none"))
         caller = asking.caller
         signature = caller.signature
         if "mode" in signature.names:
