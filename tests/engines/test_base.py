@@ -167,6 +167,14 @@ def test_an_exception_of_the_target_is_shown_by_its_first_line():
     assert isinstance(caught.value.__cause__, ValueError)
 
 
+def test_a_message_that_begins_with_an_empty_line_is_shown():
+    def raising(*_):
+        raise ValueError("\n  no\nway")
+
+    with pytest.raises(TargetRaisedError, match=r"^ValueError: no$"):
+        conv_of(raising)(PLAIN, *operands_of(PLAIN))
+
+
 def test_a_long_message_is_cut():
     def raising(*_):
         raise ValueError("x" * 1000)

@@ -72,6 +72,15 @@ def test_torch_tells_on_which_devices_it_was_asked():
     assert found.reason.endswith(f"(torch on {devices})")
 
 
+def test_an_impulse_response_is_expected_of_operands_as_they_were_before_the_call():
+    def spoiling(which, problem, operands):
+        result = right(which, problem, operands)
+        operands.a[...] = 0
+        return result
+
+    assert verdict("impulse-response", Problem.parse("i3 k2"), spoiling).ok
+
+
 @pytest.mark.parametrize("line", ["i3 k2", "i3x2 k2x2 s2x1 p1x0:1", "c2 o2 g2 i3 k2", "n2 c2 o3 i4 k3 d2 p2"])
 @pytest.mark.parametrize("which", Map)
 def test_an_impulse_response_tells_an_engine_that_is_right_from_one_that_is_not(which, line):

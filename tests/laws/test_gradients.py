@@ -30,6 +30,7 @@ KILLERS = {
     "input-cleared-for-its-gradient": "gradients-touch-nothing",
     "weight-cleared-for-its-gradient": "gradients-touch-nothing",
     "upstream-scaled-in-place": "gradients-touch-nothing",
+    "upstream-cleared-for-a-bias": "gradients-touch-nothing",
     "doubled-if-asked-for-alone": "gradients-together",
     "doubled-if-both-are-asked-for": "gradients-together",
     "negated-if-with-a-bias": "gradients-together",
@@ -69,6 +70,11 @@ def test_a_wrong_layer_is_found_by_the_law_that_speaks_of_its_mistake(fault, law
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 def test_a_correct_layer_is_not_accused(engine, law):
     assert failures(engine, law.name) == []
+
+
+@pytest.mark.parametrize("law", ["bias-gradient", "double-backward", "gradients-accumulate"])
+def test_what_a_layer_spoils_once_it_is_done_changes_nothing_that_is_expected(law):
+    assert failures(BY_FAULT["upstream-cleared-for-a-bias"], law) == []
 
 
 def test_a_layer_differentiable_once_is_not_judged_on_second_derivatives():

@@ -64,6 +64,13 @@ def _upstream_scaled_in_place(ctx: Any, gy: Any) -> Tensors:
     return found
 
 
+def _upstream_cleared_for_a_bias(ctx: Any, gy: Any) -> Tensors:
+    found = tuple(ctx.right(gy))
+    if ctx.needs_input_grad[2]:
+        gy.data.zero_()
+    return found
+
+
 def _ones_for_expanded(ctx: Any, gy: Any) -> Tensors:
     return tuple(ctx.right(gy.new_ones(gy.shape) if gy.numel() > 1 and not any(gy.stride()) else gy))
 
@@ -135,6 +142,7 @@ _BACKWARDS: dict[str, Gradients] = {
     "input-cleared-for-its-gradient": _clearing(0),
     "weight-cleared-for-its-gradient": _clearing(1),
     "upstream-scaled-in-place": _upstream_scaled_in_place,
+    "upstream-cleared-for-a-bias": _upstream_cleared_for_a_bias,
     "doubled-if-asked-for-alone": _if_needs(lambda needs: sum(needs) == 1, lambda g: g * 2),
     "doubled-if-both-are-asked-for": _if_needs(lambda needs: needs[0] and needs[1], lambda g: g * 2),
     "negated-if-with-a-bias": _if_needs(lambda needs: needs[2], lambda g: -g),
