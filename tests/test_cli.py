@@ -130,7 +130,14 @@ def test_a_directory_that_is_gone_exits_with_2(convcheck, tmp_path, monkeypatch)
 def test_a_full_disk_exits_with_2():
     command = [sys.executable, "-m", "convcheck", "laws"]
     with Path("/dev/full").open("w") as full:
-        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
+        result = subprocess.run(  # noqa: S603
+            command,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONUNBUFFERED": ""},
+        )
     assert (result.returncode, "No space left on device" in result.stderr) == (2, True)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["ReportConsole", "make_console", "show", "text_width"]
+__all__ = ["ReportConsole", "abandon_output", "make_console", "show", "text_width"]
 
 
 class ReportConsole(Console):
@@ -18,7 +18,12 @@ class ReportConsole(Console):
     def on_broken_pipe(self) -> None:
         """Write to nowhere from now on."""
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon_output()
+
+
+def abandon_output() -> None:
+    """Let what is still to be written to standard output go nowhere: at the end Python would fail on it once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def make_console(*, stderr: bool = False) -> ReportConsole:

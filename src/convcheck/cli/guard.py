@@ -52,6 +52,9 @@ class GuardedGroup(click.Group):
             ctx.exit(INTERRUPTED)
         except Exception as error:
             if isinstance(error, OSError) and error.errno in FULL:
+                from convcheck.cli.console import abandon_output
+
+                abandon_output()
                 raise _RefusedError(f"cannot write all of it: {error.strerror}") from error
             click.echo(traceback.format_exc() + APOLOGY.format(versions=_versions()), err=True)
             ctx.exit(OWN_ERROR)
